@@ -1,0 +1,177 @@
+"""What the engine needs from the outside: structural protocols, so that users write their own.
+
+Nothing here does anything. Every method says what it may raise; what is not named must not be
+raised, and is treated as a temporary failure where it is raised all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, runtime_checkable
+
+import attrs
+
+from async_auth.http_messages import Request, Response
+from async_auth.session import Session
+
+#: The version of the record format that this release writes.
+RECORD_VERSION = 1
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """
+    What a store keeps under a key.
+
+    Args:
+        generation: The session's generation, which compare-and-swap compares.
+        sign_in_id: Which sign-in it belongs to.
+        session: The session as plain JSON values, as the provider dumped it. Holds secrets.
+        version: The version of this format.
+        extra: Members that a newer release wrote beside these; kept and written back.
+    """
+
+    generation: int
+    sign_in_id: str
+    session: Mapping[str, Any] = attrs.field(repr=False)
+    version: int = RECORD_VERSION
+    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+
+class Transport(Protocol):
+    """Sends requests; safe to call concurrently."""
+
+    async def send(self, request: Request, *, timeout: float) -> Response:
+        """
+        Send *request* and return the whole response, whatever its status.
+
+        Args:
+            request: What to send. Redirects are not followed.
+            timeout: Seconds for everything together, from connecting to the last byte.
+
+        Raises:
+            NetworkError: No answer. `.sent` is false only if the server cannot have seen it.
+        """
+        ...
+
+
+class Provider(Protocol):
+    """One auth system's way of refreshing; pure, knows no clock and does no I/O."""
+
+    def refresh_request(self, session: Session, *, now: float) -> Request:
+        """Build the request that spends the session's refresh token."""
+        ...
+
+    def parse_refresh(
+        self, response: Response, session: Session, *, sent_at: float, now: float
+    ) -> Session:
+        """
+        Read the answer to `refresh_request(session)`.
+
+        Args:
+            response: What came back.
+            session: The session whose token was spent.
+            sent_at: When the request was sent (unix seconds); lives count from here.
+            now: When the answer was whole.
+
+        Returns:
+            The new session. Its generation and sign-in id are set by the engine.
+
+        Raises:
+            RefreshRejected: Final: the session is over. Everything else is temporary.
+            TemporaryError: Try again later.
+            ApiError: A refusal that says nothing about the session.
+            AuthSessionMissing: An answer without a session in it.
+        """
+        ...
+
+    def dump(self, session: Session) -> dict[str, Any]:
+        """Return the session as plain JSON values."""
+        ...
+
+    def load(self, record: dict[str, Any]) -> Session:
+        """Return the session that `dump()` wrote, or raise ValueError, KeyError or TypeError."""
+        ...
+
+
+class RefreshLock(Protocol):
+    """Whoever holds it may spend the refresh token of that key."""
+
+    def hold(self, key: str) -> AbstractAsyncContextManager[Any]:
+        """
+        Hold the key's lock for the length of an `async with`.
+
+        Raises:
+            LockTimeout: Somebody else kept it for too long.
+            StoreError: The lock itself does not work (folder gone, server away).
+        """
+        ...
+
+
+class SessionStore(Protocol):
+    """
+    Keeps records under keys; safe to call concurrently.
+
+    Generations start at 1, so in *expected* `0` means that nothing may be there, and `None`
+    means whatever is there.
+    """
+
+    @property
+    def lock(self) -> RefreshLock:
+        """The lock that fits this store: whoever shares the store shares it."""
+        ...
+
+    async def load(self, key: str) -> Record | None:
+        """
+        Return the record, or `None`.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        ...
+
+    async def save(self, key: str, record: Record, *, expected: int | None) -> None:
+        """
+        Write the record if the stored generation is *expected*.
+
+        Raises:
+            Conflict: Another generation is stored; nothing was written.
+            StoreError: The store cannot be written.
+        """
+        ...
+
+    async def delete(self, key: str, *, expected: int | None) -> None:
+        """
+        Remove the record if the stored generation is *expected*; nothing there is no error.
+
+        Raises:
+            Conflict: Another generation is stored; nothing was removed.
+            StoreError: The store cannot be written.
+        """
+        ...
+
+
+@runtime_checkable
+class WatchableStore(Protocol):
+    """A store that tells of what other processes write."""
+
+    def watch(self, key: str) -> AsyncIterator[Record | None]:
+        """Yield the record each time somebody changes it; `None` when it is removed."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def now(self) -> float:
+        """Unix seconds: the wall clock, which may be stepped."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward; they may stand still while the machine sleeps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; may return early, never raises of itself."""
+        ...
