@@ -34,7 +34,10 @@ It imports nothing of ours. Every error can be copied and pickled with its attri
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, TypeVar
+
+ErrorT = TypeVar("ErrorT", bound=Exception)
 
 
 class AuthError(Exception):
@@ -71,6 +74,13 @@ def _rebuild(cls: type[AuthError], args: tuple[Any, ...], state: dict[str, Any])
     error.args = args
     error.__dict__.update(state)
     return error
+
+
+def fresh_copy(error: ErrorT) -> ErrorT:
+    """Return a copy to raise: raising one error in many tasks would pile up its traceback."""
+    clone = copy.copy(error)
+    clone.__cause__ = error.__cause__
+    return clone
 
 
 class SignInRequired(AuthError):

@@ -1,0 +1,52 @@
+"""What a stored record means for the session in memory: pure, compares generations only.
+
+Token texts are never compared: two HS256 tokens of one second are identical.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from async_auth.session import Session
+
+
+@attrs.frozen
+class Proceed:
+    """The store holds nothing newer; a writer should expect generation *expected* there."""
+
+    expected: int | None
+
+
+@attrs.frozen
+class Newer:
+    """Another process has rotated this sign-in's token: adopt what is stored."""
+
+
+@attrs.frozen
+class Gone:
+    """This sign-in ended elsewhere, or another one has replaced it."""
+
+
+Verdict = Proceed | Newer | Gone
+
+
+def reconcile(
+    session: Session, generation: int | None, sign_in_id: str | None, *, stored: bool
+) -> Verdict:
+    """
+    Compare the session in memory with the stored generation and sign-in.
+
+    Args:
+        session: What memory holds.
+        generation: The stored generation, or `None` if nothing is stored.
+        sign_in_id: The stored record's sign-in.
+        stored: Whether this sign-in was ever seen in the store. Until it was, whatever is
+            there is older than it, and may be overwritten.
+    """
+    if not stored:
+        return Proceed(None)
+    if generation is None or sign_in_id != session.sign_in_id:
+        return Gone()
+    if generation > session.generation:
+        return Newer()
+    return Proceed(generation)

@@ -1,0 +1,190 @@
+"""Telling: every subscriber gets every event, and none can hurt the teller.
+
+Publishing is synchronous: it never waits and never raises. Each subscriber has a bounded buffer
+of its own; a slow one loses its oldest events and is told how many. Nobody holds a subscriber
+but its reader: one that is dropped costs nothing once it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+
+from async_auth.errors import ConfigurationError
+from async_auth.events import Event, InitialSession, Lagged
+
+Starter = Callable[[], Awaitable[object]]
+
+
+class EventStream(AsyncIterator[Event]):
+    """
+    One subscription: iterate over it, in one task at a time.
+
+    It ends when the manager is closed, after what is buffered has been read. Breaking out of
+    the loop, closing it, or forgetting it ends the subscription. A reader may call anything on
+    the manager from inside its loop. Cancelling a reader loses no event.
+    """
+
+    def __init__(self, *, buffer: int, start: Starter | None = None):
+        if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
+            raise ConfigurationError(
+                f"buffer must be the number of events to keep, 1 or more; got {buffer!r}."
+            )
+        self._buffer = buffer
+        self._start = start
+        self._events: deque[Event] = deque()
+        self._dropped: Event | None = None
+        self._missed = 0
+        self._welcomed = False
+        self._closed = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        """
+        Return the next event.
+
+        Raises:
+            StopAsyncIteration: The manager or this stream was closed.
+            RuntimeError: Another task is waiting in the same stream.
+            StoreError: This is the first use of the manager and its store cannot be read.
+        """
+        if self._start is not None:
+            await self._start()
+            self._start = None
+        while not (self._missed or self._events or self._closed):
+            if self._waiter is not None:
+                raise RuntimeError("Another task is reading this stream; call events() again.")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if self._missed and self._dropped is not None:
+            dropped, missed = self._dropped, self._missed
+            self._dropped, self._missed = None, 0
+            return Lagged(missed=missed, session=dropped.session, at=dropped.at, key=dropped.key)
+        if self._events:
+            return self._events.popleft()
+        raise StopAsyncIteration
+
+    async def __aenter__(self) -> EventStream:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the subscription; what is buffered can still be read."""
+        self._closed = True
+        self._wake()
+
+    async def aclose(self) -> None:
+        """End the subscription, as `close()` does."""
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<EventStream {state}, {len(self._events)} of {self._buffer} buffered>"
+
+    def put(self, event: Event) -> None:
+        """Add an event, dropping the oldest one if the buffer is full."""
+        if self._closed or not (self._welcomed or isinstance(event, InitialSession)):
+            return
+        self._welcomed = True
+        if len(self._events) == self._buffer:
+            self._dropped = self._events.popleft()
+            self._missed += 1
+        self._events.append(event)
+        self._wake()
+
+    def welcome(self, event: InitialSession) -> None:
+        """Give the initial session to a stream that was opened before it was known."""
+        if not self._welcomed:
+            self.put(event)
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        loop = waiter.get_loop()
+        if loop.is_closed():
+            return
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if loop is running:
+            waiter.set_result(None)
+        else:
+            loop.call_soon_threadsafe(_set, waiter)
+
+
+def _set(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class Broadcast:
+    """The list of subscribers; holds each of them weakly."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, weakref.ref[EventStream]] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def subscribe(
+        self,
+        *,
+        buffer: int,
+        initial: InitialSession | None = None,
+        start: Starter | None = None,
+    ) -> EventStream:
+        """
+        Return a new stream; it gets every event published from now on.
+
+        Args:
+            buffer: How many events it keeps for a slow reader.
+            initial: Its first event, or `None` if that is not known yet: `welcome()` brings it.
+            start: Awaited at the first iteration.
+
+        Raises:
+            ConfigurationError: *buffer* is not a positive integer.
+        """
+        stream = EventStream(buffer=buffer, start=start)
+        if initial is not None:
+            stream.welcome(initial)
+        token, streams = id(stream), self._streams
+        streams[token] = weakref.ref(stream, lambda _: streams.pop(token, None))
+        return stream
+
+    def publish(self, event: Event) -> None:
+        """Give the event to every subscriber; never waits, never raises."""
+        for stream in self._open():
+            stream.put(event)
+
+    def welcome(self, event: InitialSession) -> None:
+        """Give the initial session to all who have not had theirs."""
+        for stream in self._open():
+            stream.welcome(event)
+
+    def close(self) -> None:
+        """End every subscription."""
+        for stream in self._open():
+            stream.close()
+
+    def _open(self) -> list[EventStream]:
+        # A copy first: a reader that is garbage-collected meanwhile changes the dictionary.
+        found = (reference() for reference in list(self._streams.values()))
+        return [stream for stream in found if stream is not None]

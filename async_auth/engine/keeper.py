@@ -1,0 +1,417 @@
+"""The inside of a manager: the session in memory, its flights, its timer, and what is told.
+
+It starts the tasks that change the session and is the only one who changes it. It never waits
+for a caller and no caller's task runs any of its work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import attrs
+
+from async_auth.core.lifecycle import Refresh, Wait
+from async_auth.core.policy import RefreshPolicy
+from async_auth.core.reconcile import Newer, Proceed
+from async_auth.engine.broadcast import Broadcast
+from async_auth.engine.refresher import Refresher, temporary
+from async_auth.engine.runtime import Runtime
+from async_auth.engine.scheduler import Timer
+from async_auth.engine.shelf import Shelf
+from async_auth.engine.single_flight import Flight
+from async_auth.engine.state import State, new_sign_in_id
+from async_auth.errors import (
+    AuthSessionMissing,
+    ManagerClosed,
+    RefreshRejected,
+    StoreError,
+)
+from async_auth.events import (
+    Event,
+    RefreshFailed,
+    SignedOut,
+    StoreFailed,
+    TokenRefreshed,
+)
+from async_auth.session import Session
+
+logger = logging.getLogger("async_auth.engine")
+
+
+@attrs.define(eq=False)
+class Keeper:
+    """
+    What keeps one session alive.
+
+    Args:
+        key: Which session.
+        policy: The times that govern it.
+        state: The session in memory.
+        shelf: The session in the store.
+        refresher: How a token is spent.
+        broadcast: Who is told.
+        auto_refresh: Whether the timer refreshes.
+        random: Uniform in 0..1.
+    """
+
+    key: str
+    policy: RefreshPolicy
+    state: State
+    shelf: Shelf
+    refresher: Refresher
+    broadcast: Broadcast
+    auto_refresh: bool
+    random: Callable[[], float]
+    _runtime: Runtime | None = attrs.field(init=False, default=None)
+    _flights: dict[str, Flight[Session]] = attrs.field(init=False, factory=dict)
+    #: Flights whose task has not ended, and other work that a close lets finish.
+    _flying: set[Flight[Session]] = attrs.field(init=False, factory=set)
+    _landing: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
+    _untold: list[Event] = attrs.field(init=False, factory=list)
+    _timer: Timer | None = attrs.field(init=False, default=None)
+    _mending: Timer | None = attrs.field(init=False, default=None)
+    _store_failures: int = attrs.field(init=False, default=0)
+    _unsaved: bool = attrs.field(init=False, default=False)
+    _uncleared: set[str] = attrs.field(init=False, factory=set)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The supervisor this keeper is bound to."""
+        if self._runtime is None:
+            raise ManagerClosed("The session manager was never started.")
+        return self._runtime
+
+    def bind(self, runtime: Runtime) -> None:
+        """Work in another loop from now on; what flew in the old one is lost with it."""
+        if self._runtime is not None:
+            self._runtime.scheduler.on_set_back.pop(self, None)
+        self._runtime = runtime
+        self._flights, self._flying, self._landing = {}, set(), set()
+        self._timer = self._mending = None
+        runtime.scheduler.on_set_back[self] = self._set_back
+        self.arm()
+        if self._unsaved or self._uncleared:
+            self._plan_mending()
+
+    # Telling.
+
+    def later(self, event: Event) -> None:
+        """Remember an event until `flush()`: none is published while a lock is held."""
+        self._untold.append(event)
+
+    def flush(self) -> None:
+        """Publish what has not been told yet, in order."""
+        untold, self._untold = self._untold, []
+        for event in untold:
+            logger.debug("%s %s", event.name, self.key)
+            self.broadcast.publish(event)
+
+    # Flights.
+
+    def flight_of(self, refresh_token: str) -> Flight[Session] | None:
+        """Return the flight that spends this token, if one is up."""
+        return self._flights.get(refresh_token)
+
+    def begin(
+        self,
+        base: Session,
+        *,
+        own: bool = True,
+        look_first: bool = False,
+        look: bool = True,
+        order: int = 0,
+    ) -> Flight[Session]:
+        """
+        Join the flight that spends *base*'s refresh token, or start one.
+
+        Args:
+            base: The session to refresh; it has a refresh token.
+            own: Whether it is the current sign-in.
+            look_first: See `Refresher.refresh`.
+            look: See `Refresher.refresh`.
+            order: The place of this call among those that begin or end a sign-in.
+        """
+        token = base.refresh_token or ""
+        flight = self._flights.get(token)
+        if flight is not None:
+            flight.order = max(flight.order, order)
+            return flight
+        flight = Flight(order=order, own=own)
+        self._flights[token] = flight
+        self._flying.add(flight)
+        desk = FlightDesk(keeper=self, base=base, flight=flight, own=own)
+        work = self._fly(flight, desk, look_first=look_first, look=look)
+        flight.task = self.runtime.spawn(work, name="async_auth refresh")
+        return flight
+
+    async def _fly(
+        self, flight: Flight[Session], desk: FlightDesk, *, look_first: bool, look: bool
+    ) -> None:
+        result: Session | None = None
+        error: Exception | None = None
+        try:
+            result = await self.refresher.refresh(
+                desk.base, desk, own=desk.own, look_first=look_first, look=look
+            )
+        except asyncio.CancelledError:
+            error = ManagerClosed()
+            raise
+        except Exception as raised:
+            # A stranger's provider, transport or store may raise anything: that is temporary.
+            error = temporary(raised)
+            if not isinstance(error, RefreshRejected) and desk.own and desk.wanted():
+                self.state.fail(error)
+                retry_at = self._retry_at()
+                self.later(self.event(RefreshFailed, error=error, retry_at=retry_at))
+        finally:
+            self._flying.discard(flight)
+            for token in [t for t, up in self._flights.items() if up is flight]:
+                del self._flights[token]
+            self.flush()
+            flight.settle(result, error)
+            self.arm()
+
+    def also_spends(self, flight: Flight[Session], refresh_token: str | None) -> None:
+        """Note that a flight under way has come to spend another token."""
+        if refresh_token is not None and not flight.done:
+            self._flights.setdefault(refresh_token, flight)
+
+    def dismiss(self, error: Exception, *, own_only: bool = False) -> None:
+        """
+        Give everyone who waits for a flight the error now.
+
+        What was sent goes on, and is kept or dropped when it answers.
+
+        Args:
+            error: What they get.
+            own_only: Leave the flights alone that spend a token from outside.
+        """
+        for token, flight in list(self._flights.items()):
+            if flight.own or not own_only:
+                del self._flights[token]
+                flight.settle(error=error)
+
+    def run(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Run work that must not be torn, in a task of ours that a close waits for."""
+        task = self.runtime.spawn(work, name=name)
+        self._landing.add(task)
+        task.add_done_callback(self._landing.discard)
+
+    async def land(self) -> None:
+        """Let requests that were sent finish and store; cancel what was not sent yet."""
+        tasks = set(self._landing)
+        for flight in self._flying:
+            if flight.task is not None:
+                if not flight.sent:
+                    flight.task.cancel()
+                tasks.add(flight.task)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # The session.
+
+    def signed_in(self, session: Session, event: type[Event], *, order: int, stored: bool) -> None:
+        """Make a new sign-in the current session; the caller flushes."""
+        replaced = AuthSessionMissing("Another sign-in has replaced this session.")
+        self.dismiss(replaced, own_only=True)
+        self._unsaved = not stored
+        self.state.sign_in(session, order=order, stored=stored)
+        self.later(self.event(event))
+        self.arm()
+
+    def refreshed(self, session: Session, *, stored: bool) -> None:
+        """Make newer tokens of the current sign-in the ones that are handed out."""
+        current = self.state.session
+        if current is not None and session.generation <= current.generation:
+            return
+        self._unsaved = not stored
+        if stored:
+            self._store_failures = 0
+        self.state.refresh(session, stored=stored)
+        self.later(self.event(TokenRefreshed))
+
+    def end(self, reason: str, error: RefreshRejected | None = None) -> None:
+        """End the session in memory, by the server's word if there is an *error*."""
+        if error is None:
+            self.state.sign_out()
+        else:
+            self.state.reject(error)
+        self._unsaved = False
+        self.later(self.event(SignedOut, reason=reason))
+        self.arm()
+
+    def _set_back(self, step: float) -> None:
+        self.state.set_back(step)
+        self.arm()
+
+    # The timer.
+
+    def arm(self) -> None:
+        """Set the timer to what the lifecycle says."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        session = self.state.session
+        if self._runtime is None or not self.auto_refresh or self.state.closed:
+            return
+        if session is None or session.refresh_token in self._flights:
+            return
+        now = self.state.clock.now()
+        match self.state.lifecycle.next_action(now):
+            case Wait(until):
+                self._timer = self.runtime.scheduler.call_at(until, self._on_time, spread=True)
+            case Refresh():
+                self._timer = self.runtime.scheduler.call_at(now, self._on_time, spread=True)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        session = self.state.session
+        action = self.state.lifecycle.next_action(self.state.clock.now())
+        if session is not None and isinstance(action, Refresh):
+            self.begin(session)
+        else:
+            self.arm()
+
+    def _retry_at(self) -> float | None:
+        lifecycle = self.state.lifecycle
+        return lifecycle.retry_at(self.state.clock.now()) if self.auto_refresh else None
+
+    # The store, when it does not work.
+
+    def store_failed(self, error: StoreError, *, uncleared: str | None = None) -> None:
+        """Tell of it and plan another try; *uncleared* is an ended sign-in still in the store."""
+        if uncleared is not None:
+            self._uncleared.add(uncleared)
+        self._store_failures += 1
+        retry_at = self._plan_mending() if self._unsaved or self._uncleared else None
+        self.later(self.event(StoreFailed, error=error, retry_at=retry_at))
+
+    def _plan_mending(self) -> float:
+        pause = self.policy.backoff(max(self._store_failures, 1), self.random())
+        retry_at = self.state.clock.now() + pause
+        if self._mending is not None:
+            self._mending.cancel()
+        self._mending = self.runtime.scheduler.call_at(retry_at, self._start_mending)
+        return retry_at
+
+    def _start_mending(self) -> None:
+        self._mending = None
+        if not self.state.closed and (self._unsaved or self._uncleared):
+            self.run(self._mend(), name="async_auth store retry")
+
+    async def _mend(self) -> None:
+        try:
+            async with self.refresher.lock.hold(self.key):
+                await self._clear_ended()
+                await self._save_again()
+        except Exception as error:
+            # The lock or the store is a stranger's code; whatever it was, try again later.
+            failure = error if isinstance(error, StoreError) else StoreError(
+                f"The session store does not work ({type(error).__name__})."
+            )
+            self.store_failed(failure)
+        else:
+            self._store_failures = 0
+        finally:
+            self.flush()
+
+    async def _clear_ended(self) -> None:
+        for sign_in_id in list(self._uncleared):
+            await self.shelf.clear(sign_in_id)
+            self._uncleared.discard(sign_in_id)
+
+    async def _save_again(self) -> None:
+        session = self.state.session
+        if not self._unsaved or session is None:
+            return
+        verdict, found = await self.shelf.look(session, stored=self.state.stored)
+        if self.state.session is not session:
+            return
+        match verdict:
+            case Proceed(expected):
+                await self.shelf.save(session, expected=expected)
+                self._saved(session)
+            case Newer() if found is not None:
+                self.refreshed(found, stored=True)
+            case _:
+                self.end("elsewhere")
+
+    def _saved(self, session: Session) -> None:
+        if self.state.session is session:
+            self._unsaved, self.state.stored = False, True
+        elif not self.state.is_current(session):
+            # Ended while it was written.
+            self.store_failed(
+                StoreError("The session ended while it was saved."), uncleared=session.sign_in_id
+            )
+
+    def event(self, kind: type[Event], **facts: object) -> Event:
+        return kind(
+            session=self.state.session, at=self.state.clock.now(), key=self.key, **facts
+        )
+
+
+@attrs.define(eq=False, kw_only=True)
+class FlightDesk:
+    """What one flight may do to the session: `refresher.Desk` for a keeper."""
+
+    keeper: Keeper
+    base: Session
+    flight: Flight[Session]
+    own: bool
+
+    def stored(self) -> bool:
+        """Say whether this sign-in was ever seen in the store."""
+        return self.own and self.keeper.state.stored
+
+    def wanted(self) -> bool:
+        """Say whether what the flight brings may become the current session."""
+        state = self.keeper.state
+        if self.own:
+            return state.is_current(self.base)
+        return self.flight.order > max(state.installed, state.ended)
+
+    def rebased(self, session: Session) -> None:
+        """Spend another process's newer token instead."""
+        self.base = session
+        self.keeper.also_spends(self.flight, session.refresh_token)
+
+    def sending(self) -> None:
+        """From here the request is let finish."""
+        self.flight.sent = True
+
+    def answered(self, session: Session) -> Session:
+        """Number the server's answer."""
+        generation = max(self.keeper.state.generation, self.base.generation) + 1
+        sign_in_id = self.base.sign_in_id if self.own else new_sign_in_id()
+        session = attrs.evolve(session, generation=generation, sign_in_id=sign_in_id)
+        self.flight.answer = session
+        return session
+
+    def publish(self, session: Session, *, stored: bool) -> None:
+        """Make it the session that is handed out."""
+        if self.own:
+            self.keeper.refreshed(session, stored=stored)
+        else:
+            self.keeper.signed_in(
+                session, TokenRefreshed, order=self.flight.order, stored=stored
+            )
+
+    def dropped(self, session: Session) -> Session:
+        """Give a token from outside back to its caller, unless a sign-out came between."""
+        if self.own or self.flight.order < self.keeper.state.ended:
+            raise AuthSessionMissing
+        return session
+
+    def end(self, reason: str, error: RefreshRejected | None) -> None:
+        """End the sign-in."""
+        if self.wanted():
+            self.keeper.end(reason, error)
+
+    def store_failed(self, error: StoreError) -> None:
+        """Tell of it; an ended sign-in is cleared later."""
+        ended = self.own and not self.wanted()
+        self.keeper.store_failed(error, uncleared=self.base.sign_in_id if ended else None)

@@ -1,0 +1,310 @@
+"""One refresh, from the lock to the store: the only place where a refresh token is spent.
+
+It runs in a task of ours, never in a caller's, so that a caller who is cancelled loses nothing.
+It says what came of it; what that means for the session in memory is told through `Desk`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+import attrs
+
+from async_auth.core.reconcile import Gone, Newer, Proceed
+from async_auth.engine.scheduler import Scheduler
+from async_auth.engine.shelf import Shelf
+from async_auth.errors import (
+    AuthError,
+    AuthSessionMissing,
+    NetworkError,
+    ProtocolError,
+    RefreshRejected,
+    StoreError,
+    TokenTheftDetected,
+)
+from async_auth.http_messages import Request, Response
+from async_auth.ports import Clock, Provider, RefreshLock, Transport
+from async_auth.session import Session
+
+logger = logging.getLogger("async_auth.engine")
+
+
+class Desk(Protocol):
+    """Where a refresh reports, synchronously, while it holds the lock."""
+
+    def stored(self) -> bool:
+        """Say whether this sign-in was ever seen in the store."""
+        ...
+
+    def wanted(self) -> bool:
+        """Say whether the sign-in is still the one to refresh."""
+        ...
+
+    def rebased(self, session: Session) -> None:
+        """Another process's newer token is spent instead of the one this began with."""
+        ...
+
+    def sending(self) -> None:
+        """From here the request must be let finish."""
+        ...
+
+    def answered(self, session: Session) -> Session:
+        """Take what the server gave; return it with the generation it shall have."""
+        ...
+
+    def publish(self, session: Session, *, stored: bool) -> None:
+        """Make it the session that is handed out."""
+        ...
+
+    def end(self, reason: str, error: RefreshRejected | None) -> None:
+        """The sign-in is over."""
+        ...
+
+    def dropped(self, session: Session) -> Session:
+        """
+        Say what the callers get of a session that came too late to be the current one.
+
+        Raises:
+            AuthSessionMissing: They get nothing.
+        """
+        ...
+
+    def store_failed(self, error: StoreError) -> None:
+        """The store did not work; the session lives on in memory."""
+        ...
+
+
+@attrs.define(eq=False)
+class Refresher:
+    """What a refresh needs; safe to use for several refreshes at a time."""
+
+    provider: Provider
+    transport: Transport
+    lock: RefreshLock
+    shelf: Shelf
+    clock: Clock
+    timeout: float
+    scheduler: Callable[[], Scheduler]
+
+    async def refresh(
+        self, base: Session, desk: Desk, *, own: bool, look_first: bool, look: bool
+    ) -> Session:
+        """
+        Spend the refresh token of *base* once, or adopt what another process got for it.
+
+        Args:
+            base: The session whose token is spent.
+            desk: Where to report.
+            own: Whether *base* is the current sign-in, rather than a token from outside.
+            look_first: Whether rotations that were stored before now are only the starting point.
+            look: Whether a rotation found under the lock is adopted instead of asking.
+
+        Returns:
+            The session that the caller gets.
+
+        Raises:
+            AuthSessionMissing: The sign-in is over or replaced.
+            RefreshRejected: The server refused the token for good.
+            AuthError: Anything else; temporary.
+        """
+        if look_first:
+            base = await self._catch_up(base, desk)
+        async with AsyncExitStack() as held:
+            await self._hold(held)
+            expected: int | None = base.generation
+            if own and look:
+                found, expected = await self._look(base, desk)
+                if found is not None:
+                    return found
+            try:
+                answer = await self.ask(base, desk.sending)
+            except RefreshRejected as error:
+                found = await self._refused(base, desk, error) if own else None
+                if found is None or not look:
+                    raise
+                return found
+            if own:
+                return await self._keep(desk.answered(answer), base, desk, expected)
+            return await self._bring_in(desk.answered(answer), desk)
+
+    async def ask(self, base: Session, sending: Callable[[], None]) -> Session:
+        """
+        Send the refresh request; a lost response is asked for once more with the same token.
+
+        Raises:
+            AuthError: As the provider or the transport says.
+        """
+        try:
+            return await self._ask(base, sending)
+        except NetworkError as error:
+            if not error.sent:
+                raise
+            return await self._ask(base, sending)
+
+    async def _ask(self, base: Session, sending: Callable[[], None]) -> Session:
+        sent_at = self.clock.now()
+        request = self.provider.refresh_request(base, now=sent_at)
+        sending()
+        response = await self.send(request)
+        return self.provider.parse_refresh(
+            response, base, sent_at=sent_at, now=self.clock.now()
+        )
+
+    async def send(self, request: Request) -> Response:
+        """
+        Send a request of ours, bounded by one total timeout.
+
+        Raises:
+            NetworkError: No answer.
+        """
+        until = self.clock.now() + self.timeout
+        try:
+            # Bounded on *our* clock too: a transport may forget its timeout, or be simulated.
+            async with asyncio.timeout(None) as bound:
+                timer = self.scheduler().call_at(until, lambda: bound.reschedule(0))
+                try:
+                    return await self.transport.send(request, timeout=self.timeout)
+                finally:
+                    timer.cancel()
+        except TimeoutError as error:
+            raise NetworkError(
+                f"No answer within {self.timeout:g} seconds.", sent=True
+            ) from error
+
+    async def _hold(self, held: AsyncExitStack) -> None:
+        hold = self.lock.hold(self.shelf.key)
+        await hold.__aenter__()
+
+        async def release(*exc_info: object) -> None:
+            # Whatever was received is saved by now: a lock that fails to let go costs only time.
+            try:
+                await hold.__aexit__(None, None, None)
+            except Exception:
+                logger.exception("The lock of session %r was not released", self.shelf.key)
+
+        held.push_async_exit(release)
+
+    async def _catch_up(self, base: Session, desk: Desk) -> Session:
+        try:
+            verdict, found = await self.shelf.look(base, stored=desk.stored())
+        except StoreError:
+            # It is looked at again under the lock, and told there.
+            return base
+        if isinstance(verdict, Newer) and found is not None and desk.wanted():
+            desk.publish(found, stored=True)
+            desk.rebased(found)
+            return found
+        return base
+
+    async def _look(self, base: Session, desk: Desk) -> tuple[Session | None, int | None]:
+        try:
+            verdict, found = await self.shelf.look(base, stored=desk.stored())
+        except StoreError as error:
+            # We hold the lock, so nobody is spending the token; compare-and-swap guards the rest.
+            desk.store_failed(error)
+            return None, base.generation
+        if not desk.wanted():
+            raise AuthSessionMissing
+        match verdict:
+            case Proceed(expected):
+                return None, expected
+            case Newer() if found is not None:
+                desk.publish(found, stored=True)
+                return found, None
+            case _:
+                desk.end("elsewhere", None)
+                raise AuthSessionMissing
+
+    async def _refused(
+        self, base: Session, desk: Desk, error: RefreshRejected
+    ) -> Session | None:
+        # Another process may have rotated while no lock was shared: then the session lives.
+        try:
+            verdict, found = await self.shelf.look(base, stored=desk.stored())
+        except StoreError as unreadable:
+            desk.store_failed(unreadable)
+            raise unreadable from error
+        if not desk.wanted():
+            return None
+        if isinstance(verdict, Newer) and found is not None:
+            desk.publish(found, stored=True)
+            return found
+        desk.end(reason_of(error), error)
+        try:
+            await self.shelf.clear(base.sign_in_id)
+        except StoreError as failure:
+            desk.store_failed(failure)
+        return None
+
+    async def _keep(
+        self, session: Session, base: Session, desk: Desk, expected: int | None
+    ) -> Session:
+        if not desk.wanted():
+            return desk.dropped(session)
+        stored = desk.stored()
+        try:
+            verdict, found = await self.shelf.keep(
+                session, base=base, expected=expected if stored else None, stored=stored
+            )
+        except StoreError as error:
+            return self._unsaved(session, desk, error)
+        if not desk.wanted():
+            return await self._take_back(session, desk)
+        match verdict:
+            case Newer() if found is not None:
+                desk.publish(found, stored=True)
+                return found
+            case Gone():
+                desk.end("elsewhere", None)
+                raise AuthSessionMissing
+            case _:
+                desk.publish(session, stored=True)
+                return session
+
+    async def _bring_in(self, session: Session, desk: Desk) -> Session:
+        if not desk.wanted():
+            return desk.dropped(session)
+        try:
+            session = await self.shelf.overwrite(session)
+        except StoreError as error:
+            return self._unsaved(session, desk, error)
+        if not desk.wanted():
+            return await self._take_back(session, desk)
+        desk.publish(session, stored=True)
+        return session
+
+    def _unsaved(self, session: Session, desk: Desk, error: StoreError) -> Session:
+        # A rotated token is never dropped: it lives in memory, and the save is retried.
+        if not desk.wanted():
+            return desk.dropped(session)
+        desk.publish(session, stored=False)
+        desk.store_failed(error)
+        return session
+
+    async def _take_back(self, session: Session, desk: Desk) -> Session:
+        # Signed out or replaced between the check and the write.
+        try:
+            await self.shelf.clear(session.sign_in_id)
+        except StoreError as error:
+            desk.store_failed(error)
+        return desk.dropped(session)
+
+
+def reason_of(error: RefreshRejected) -> str:
+    """Return the word in `SignedOut.reason` for a refusal."""
+    if isinstance(error, TokenTheftDetected):
+        return "theft"
+    return "session_not_found" if error.code == "session_not_found" else "rejected"
+
+
+def temporary(error: Exception) -> AuthError:
+    """Return the error that stands for whatever a stranger's code raised."""
+    if isinstance(error, AuthError):
+        return error
+    wrapped = ProtocolError(f"An unexpected {type(error).__name__} ended the refresh.")
+    wrapped.__cause__ = error
+    return wrapped

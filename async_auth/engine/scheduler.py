@@ -1,0 +1,151 @@
+"""Waiting: one task and one heap for any number of sessions.
+
+It sleeps in slices and compares the wall clock with the monotonic one after each, so that a
+machine that was suspended, or a clock that was set, is noticed within one slice. It decides
+nothing about sessions: it calls back at a moment on the wall clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+from collections.abc import Callable
+
+from async_auth.ports import Clock
+
+logger = logging.getLogger("async_auth.engine")
+
+#: The longest nap, in seconds: how late a suspend or a clock step may be noticed.
+SLICE = 30.0
+#: Wall and monotonic clock may differ by this much between two looks (slewing, rounding).
+TOLERANCE = 1.0
+#: After a suspend, overdue sessions start one by one at this distance, in seconds.
+SPREAD = 0.01
+
+
+class Timer:
+    """One appointment; `cancel()` is idempotent."""
+
+    __slots__ = ("at", "callback", "spread")
+
+    def __init__(self, at: float, callback: Callable[[], object] | None, spread: bool):  # noqa: FBT001 - internal, called in one place
+        self.at = at
+        self.callback = callback
+        self.spread = spread
+
+    def cancel(self) -> None:
+        """Forget it."""
+        self.callback = None
+
+
+class Scheduler:
+    """
+    Calls back at given moments.
+
+    Args:
+        clock: What time it is.
+    """
+
+    def __init__(self, clock: Clock):
+        self._clock = clock
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._count = itertools.count()
+        self._wall = clock.now()
+        self._monotonic = clock.monotonic()
+        self._nap: asyncio.Timeout | None = None
+        self._nap_until = 0.0
+        #: Called with the step (negative seconds) when the wall clock was set back.
+        self.on_set_back: dict[object, Callable[[float], object]] = {}
+
+    def __len__(self) -> int:
+        return sum(timer.callback is not None for _, _, timer in self._heap)
+
+    def call_at(self, at: float, callback: Callable[[], object], *, spread: bool = False) -> Timer:
+        """
+        Call *callback* once the wall clock shows *at*.
+
+        Args:
+            at: Unix seconds.
+            callback: A plain function; what it raises is logged.
+            spread: Whether many of these that became overdue in a suspend should start one by
+                one instead of all at once.
+        """
+        timer = Timer(at, callback, spread)
+        heapq.heappush(self._heap, (at, next(self._count), timer))
+        if self._nap is not None and at < self._nap_until:
+            self._nap.reschedule(0)
+            self._nap = None
+        return timer
+
+    async def run(self) -> None:
+        """Serve the appointments until cancelled."""
+        while True:
+            self.look()
+            self._serve()
+            now = self._clock.now()
+            pause = min(SLICE, self._heap[0][0] - now) if self._heap else SLICE
+            if pause > 0:
+                await self._sleep(now, pause)
+            else:
+                await asyncio.sleep(0)
+
+    def look(self) -> None:
+        """Compare the clocks; a difference since the last look is dealt with here."""
+        wall, monotonic = self._clock.now(), self._clock.monotonic()
+        step = (wall - self._wall) - (monotonic - self._monotonic)
+        self._wall, self._monotonic = wall, monotonic
+        if step < -TOLERANCE:
+            self._set_back(step)
+        elif step > TOLERANCE:
+            self._spread(wall)
+
+    async def _sleep(self, now: float, pause: float) -> None:
+        self._nap_until = now + pause
+        try:
+            async with asyncio.timeout(None) as self._nap:
+                await self._clock.sleep(pause)
+        except TimeoutError:
+            # Ours: call_at() ended the nap for an earlier appointment.
+            pass
+        finally:
+            self._nap = None
+
+    def _serve(self) -> None:
+        now = self._clock.now()
+        while self._heap and self._heap[0][0] <= now:
+            _, _, timer = heapq.heappop(self._heap)
+            callback, timer.callback = timer.callback, None
+            if callback is not None:
+                _call(callback)
+
+    def _set_back(self, step: float) -> None:
+        # Every moment here was stated on the old wall clock; one shift keeps the heap's order.
+        for _, _, timer in self._heap:
+            timer.at += step
+        self._heap = [(timer.at, count, timer) for _, count, timer in self._heap]
+        for callback in list(self.on_set_back.values()):
+            _call(callback, step)
+
+    def _spread(self, now: float) -> None:
+        # The machine slept, or the clock was set forward: time has passed for everybody at once.
+        overdue = sorted(
+            item for item in self._heap if item[0] <= now and item[2].spread and item[2].callback
+        )
+        if len(overdue) < 2:  # noqa: PLR2004 - one session has nobody to part from
+            return
+        late = {count for _, count, _ in overdue}
+        self._heap = [item for item in self._heap if item[1] not in late]
+        for place, (_, count, timer) in enumerate(overdue):
+            timer.at = now + place * SPREAD
+            self._heap.append((timer.at, count, timer))
+        heapq.heapify(self._heap)
+
+
+def _call(callback: Callable[..., object], *args: float) -> None:
+    try:
+        callback(*args)
+    except Exception:
+        # One session's trouble must not stop the timer of all the others.
+        logger.exception("A timer's callback failed")

@@ -1,0 +1,191 @@
+"""One key of a store, in sessions instead of records.
+
+It turns a stranger's store into `StoreError` or `Conflict` and nothing else, keeps what newer
+releases wrote beside what we know, and sets aside what it cannot read. It decides nothing:
+what a stored session means is `core.reconcile`'s business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from async_auth.core.reconcile import Newer, Proceed, Verdict, reconcile
+from async_auth.errors import AuthError, Conflict, StoreError, TemporaryError
+from async_auth.ports import Provider, Record, SessionStore
+from async_auth.session import Session
+
+logger = logging.getLogger("async_auth.engine")
+
+#: How often a writer that is always beaten tries again before it calls the store broken.
+_WRITES = 16
+
+
+@attrs.define(eq=False)
+class Shelf:
+    """
+    One key of a store.
+
+    Args:
+        store: Where records are kept.
+        provider: Turns sessions into plain JSON and back.
+        key: Which record.
+    """
+
+    store: SessionStore
+    provider: Provider
+    key: str
+    _extra: Mapping[str, Any] = attrs.field(init=False, factory=dict)
+
+    async def load(self) -> Session | None:
+        """
+        Return the stored session; one that cannot be read is set aside and counts as none.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        record = await self._record()
+        if record is None:
+            return None
+        try:
+            return self._session(record)
+        except StoreError as error:
+            logger.warning("The session stored under %r cannot be read: %s", self.key, error)
+            await self._save(f"{self.key}.unreadable", record, expected=None)
+            return None
+
+    async def look(self, session: Session, *, stored: bool) -> tuple[Verdict, Session | None]:
+        """
+        Return what the store means for *session*, and the stored session if that is newer.
+
+        Raises:
+            StoreError: The store, or a newer record in it, cannot be read.
+        """
+        record = await self._record()
+        if record is None:
+            return reconcile(session, None, None, stored=stored), None
+        verdict = reconcile(session, record.generation, record.sign_in_id, stored=stored)
+        return verdict, self._session(record) if isinstance(verdict, Newer) else None
+
+    async def keep(
+        self, session: Session, *, base: Session, expected: int | None, stored: bool
+    ) -> tuple[Verdict, Session | None]:
+        """
+        Save *session*, which replaces *base*, by compare-and-swap.
+
+        Returns:
+            `Proceed` if it is stored now; `Newer` and the stored session, or `Gone`, if
+            somebody else was faster: then ours was not written.
+
+        Raises:
+            StoreError: The store cannot be written, or read after a conflict.
+        """
+        for _ in range(_WRITES):
+            try:
+                await self.save(session, expected=expected)
+            except Conflict:
+                verdict, found = await self.look(base, stored=stored)
+                if not isinstance(verdict, Proceed):
+                    return verdict, found
+                expected = verdict.expected
+            else:
+                return Proceed(session.generation), None
+        raise StoreError(f"The store never let generation {session.generation} be written.")
+
+    async def save(self, session: Session, *, expected: int | None) -> None:
+        """
+        Write *session*.
+
+        Raises:
+            Conflict: Another generation than *expected* is stored.
+            StoreError: The store cannot be written.
+        """
+        record = Record(
+            generation=session.generation,
+            sign_in_id=session.sign_in_id,
+            session=self.provider.dump(session),
+            extra=self._extra,
+        )
+        await self._save(self.key, record, expected=expected)
+
+    async def overwrite(self, session: Session) -> Session:
+        """
+        Write a new sign-in over whatever is there; it goes on counting from that.
+
+        Returns:
+            *session* with the generation it was stored under.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
+        record = await self._record()
+        if record is not None and record.generation >= session.generation:
+            session = attrs.evolve(session, generation=record.generation + 1)
+        await self.save(session, expected=None)
+        return session
+
+    async def clear(self, sign_in_id: str) -> None:
+        """
+        Remove the record if it is of this sign-in, whatever its generation.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
+        for _ in range(_WRITES):
+            record = await self._record()
+            if record is None or record.sign_in_id != sign_in_id:
+                return
+            try:
+                await self._delete(record.generation)
+            except Conflict:
+                continue
+            return
+        raise StoreError("The store never let the ended session be removed.")
+
+    def _session(self, record: Record) -> Session:
+        try:
+            session = self.provider.load(dict(record.session))
+        except (ValueError, TypeError, KeyError, AttributeError, AuthError) as error:
+            raise StoreError(
+                f"The record is not what this provider writes ({type(error).__name__})."
+            ) from None
+        return attrs.evolve(
+            session, generation=record.generation, sign_in_id=record.sign_in_id
+        )
+
+    async def _record(self) -> Record | None:
+        try:
+            record = await self.store.load(self.key)
+        except Exception as error:
+            raise _store_error("read", error) from error
+        if record is not None:
+            self._extra = record.extra
+        return record
+
+    async def _save(self, key: str, record: Record, *, expected: int | None) -> None:
+        try:
+            await self.store.save(key, record, expected=expected)
+        except Conflict:
+            raise
+        except Exception as error:
+            raise _store_error("written", error) from error
+
+    async def _delete(self, expected: int) -> None:
+        try:
+            await self.store.delete(self.key, expected=expected)
+        except Conflict:
+            raise
+        except Exception as error:
+            raise _store_error("written", error) from error
+
+
+def _store_error(verb: str, error: Exception) -> StoreError:
+    # The store is a stranger's code: whatever it raises, the session must live on in memory.
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, TemporaryError):
+        return StoreError(f"The session store cannot be {verb} now: {error.message}")
+    return StoreError(f"The session store cannot be {verb} ({type(error).__name__}).")

@@ -1,0 +1,90 @@
+"""One piece of work under way and everyone who waits for it.
+
+A waiter that is cancelled leaves alone: neither the work nor the other waiters notice. Nothing
+here starts tasks or knows what the work is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from async_auth.errors import fresh_copy
+
+if TYPE_CHECKING:
+    from async_auth.engine.scheduler import Scheduler
+
+T = TypeVar("T")
+
+
+class Flight(Generic[T]):
+    """
+    A result that many wait for.
+
+    `settle()` may be called more than once; the first call counts. Belongs to one event loop.
+    """
+
+    __slots__ = ("_error", "_result", "_waiters", "answer", "done", "order", "own", "sent", "task")
+
+    def __init__(self, *, order: int = 0, own: bool = True):
+        #: The place of the latest call that joined, among those that begin or end a sign-in.
+        self.order = order
+        #: Whether it is about the current sign-in.
+        self.own = own
+        self.done = False
+        #: Whether the request may have left: then it must be let finish.
+        self.sent = False
+        #: What the server gave, even if nobody may use it any more.
+        self.answer: T | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._result: T | None = None
+        self._error: Exception | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def settle(self, result: T | None = None, error: Exception | None = None) -> None:
+        """Give the result, or the error, to everyone who waits and will wait."""
+        if self.done:
+            return
+        self.done, self._result, self._error = True, result, error
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            _wake(waiter)
+
+    async def wait(
+        self, *, until: float | None = None, scheduler: Scheduler | None = None
+    ) -> Flight[T]:
+        """Wait until it is settled, or until the moment *until* on the scheduler's clock."""
+        if not self.done:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            timer = None
+            if until is not None and scheduler is not None:
+                timer = scheduler.call_at(until, _waker(waiter))
+            try:
+                await waiter
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        return self
+
+    @property
+    def error(self) -> Exception | None:
+        """A copy of the error of our own for whoever asks: raising adds to its traceback."""
+        return None if self._error is None else fresh_copy(self._error)
+
+    def result(self) -> T:
+        """Return the result or raise the error; only after it was settled."""
+        error = self.error
+        if error is not None:
+            raise error
+        return self._result  # type: ignore[return-value]  # settled without an error has a result
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _waker(waiter: asyncio.Future[None]) -> Callable[[], None]:
+    return lambda: _wake(waiter)

@@ -1,0 +1,159 @@
+"""What a manager knows of its session right now: memory only, synchronous, no waiting.
+
+Every change goes through one of its methods, which keep the hot path's three fields (`token`,
+`since`, `until`) in step with the lifecycle. Generations count up and never restart, also over
+sign-outs; a new sign-in draws a new id.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable
+
+import attrs
+
+from async_auth.core.lifecycle import Lifecycle
+from async_auth.core.policy import RefreshPolicy
+from async_auth.errors import AuthError, RefreshRejected
+from async_auth.ports import Clock
+from async_auth.session import AccessToken, Session, Status
+
+_PINNED_SINCE, _PINNED_UNTIL = -math.inf, math.inf
+
+
+def new_sign_in_id() -> str:
+    """Return an id that no other sign-in has."""
+    return uuid.uuid4().hex
+
+
+@attrs.define(eq=False)
+class State:
+    """
+    The session in memory.
+
+    Args:
+        policy: The times that govern it.
+        clock: What time it is.
+        random: Uniform in 0..1; drawn once per token and once per failure.
+    """
+
+    policy: RefreshPolicy
+    clock: Clock
+    random: Callable[[], float]
+    lifecycle: Lifecycle = attrs.field(init=False)
+    #: The hot path hands out `token` while `since <= now < until`.
+    token: AccessToken | None = None
+    since: float = math.inf
+    until: float = -math.inf
+    #: The highest generation ever seen under this key.
+    generation: int = 0
+    #: Whether the current sign-in was ever seen in the store.
+    stored: bool = False
+    pinned: AccessToken | None = None
+    closed: bool = False
+    #: Orders the calls that begin or end a sign-in; the later call wins whoever answers first.
+    _orders: int = 0
+    installed: int = 0
+    ended: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.lifecycle = Lifecycle(policy=self.policy)
+
+    @property
+    def session(self) -> Session | None:
+        """The session, whether or not its token is still good."""
+        return self.lifecycle.session
+
+    @property
+    def status(self) -> Status:
+        """The status now."""
+        return Status.CLOSED if self.closed else self.lifecycle.status(self.clock.now())
+
+    def next_order(self) -> int:
+        """Return the place of a call among those that begin or end a sign-in."""
+        self._orders += 1
+        return self._orders
+
+    def sign_in(self, session: Session, *, order: int, stored: bool) -> Session:
+        """Make *session* the current one, as it stands."""
+        self.generation = max(self.generation, session.generation)
+        self.installed, self.stored = order, stored
+        now = self.clock.now()
+        self._become(self.lifecycle.signed_in(session, now=now, u=self.random()))
+        return session
+
+    def refresh(self, session: Session, *, stored: bool) -> None:
+        """Replace the current sign-in's tokens."""
+        self.generation = max(self.generation, session.generation)
+        self.stored = stored or self.stored
+        now = self.clock.now()
+        self._become(
+            self.lifecycle.refreshed(
+                session, now=now, u=self.random(), u_backoff=self.random()
+            )
+        )
+
+    def fail(self, error: AuthError) -> None:
+        """Note a temporary failure; the session stays."""
+        self.lifecycle = self.lifecycle.failed(error, now=self.clock.now(), u=self.random())
+
+    def reject(self, error: RefreshRejected) -> None:
+        """End the session by the server's word."""
+        self.stored = False
+        self._become(self.lifecycle.rejected(error))
+
+    def sign_out(self) -> None:
+        """End the session by the user's word, or another process's."""
+        self.stored = False
+        self.ended = self.next_order()
+        self._become(self.lifecycle.signed_out())
+
+    def replace(self, session: Session) -> None:
+        """Change what is not a token (the user object) of the current session."""
+        self._become(attrs.evolve(self.lifecycle, session=session))
+
+    def pin(self, token: AccessToken | None) -> None:
+        """Hand out *token* whatever the session is, or the session's again for `None`."""
+        self.pinned = token
+        self._become(self.lifecycle)
+
+    def set_back(self, step: float) -> None:
+        """Follow a wall clock that was set back by `-step` seconds."""
+        self._become(self.lifecycle.shifted(step))
+
+    def close(self) -> None:
+        """Hand out nothing any more."""
+        self.closed = True
+        self._become(self.lifecycle)
+
+    def is_current(self, session: Session) -> bool:
+        """Say whether *session* belongs to the sign-in that is current."""
+        current = self.session
+        return current is not None and current.sign_in_id == session.sign_in_id
+
+    def forget_window(self) -> None:
+        """Send the next call down the slow path, where loop and clocks are looked at."""
+        self.since, self.until = math.inf, -math.inf
+
+    def _become(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+        session = lifecycle.session
+        if self.closed:
+            self.token = None
+            self.forget_window()
+        elif self.pinned is not None:
+            self.token, self.since, self.until = self.pinned, _PINNED_SINCE, _PINNED_UNTIL
+        elif session is None:
+            self.token = None
+            self.forget_window()
+        else:
+            self.token = AccessToken(
+                value=session.access_token,
+                expires_at=session.expires_at,
+                generation=session.generation,
+                token_type=session.token_type,
+            )
+            # A clock that shows less than now was set back: the slow path finds out by how much.
+            self.since = self.clock.now()
+            self.until = lifecycle.expires_at - lifecycle.min_ttl()
