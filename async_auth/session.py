@@ -7,7 +7,7 @@ Both are data: pickling and `attrs.asdict` keep every value. Both are safe to pr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -37,6 +37,11 @@ def _name_of(user: object) -> str:
     return "None" if user is None else f"<{type(user).__name__} {identity}>"
 
 
+def _words(words: Iterable[str]) -> tuple[str, ...]:
+    # `tuple` itself as the converter leaves type checkers with an unbound variable.
+    return tuple(words)
+
+
 @attrs.frozen(kw_only=True)
 class Session:
     """
@@ -63,7 +68,7 @@ class Session:
     issued_at: float | None = None
     token_type: str = "bearer"
     user: Any = attrs.field(default=None, repr=_name_of)
-    scopes: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    scopes: tuple[str, ...] = attrs.field(default=(), converter=_words)
     refresh_expires_at: float | None = None
     generation: int = 1
     sign_in_id: str = ""

@@ -19,7 +19,7 @@ JITTER_SHARE = 0.1
 MIN_TTL_SHARE = 0.5
 
 
-def _seconds(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _seconds(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
     usable = isinstance(value, int | float) and not isinstance(value, bool)
     if not usable or not math.isfinite(value) or value < 0:
         raise ConfigurationError(
@@ -28,7 +28,7 @@ def _seconds(instance: object, attribute: attrs.Attribute[float], value: float) 
         )
 
 
-def _positive(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
     _seconds(instance, attribute, value)
     if value == 0:
         raise ConfigurationError(f"RefreshPolicy: {attribute.name} must be more than 0 seconds.")

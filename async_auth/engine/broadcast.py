@@ -29,11 +29,7 @@ class EventStream(AsyncIterator[Event]):
     """
 
     def __init__(self, *, buffer: int, start: Starter | None = None):
-        if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
-            raise ConfigurationError(
-                f"buffer must be the number of events to keep, 1 or more; got {buffer!r}."
-            )
-        self._buffer = buffer
+        self._buffer = _checked_buffer(buffer)
         self._start = start
         self._events: deque[Event] = deque()
         self._dropped: Event | None = None
@@ -128,6 +124,14 @@ class EventStream(AsyncIterator[Event]):
             waiter.set_result(None)
         else:
             loop.call_soon_threadsafe(_set, waiter)
+
+
+def _checked_buffer(buffer: object) -> int:
+    if isinstance(buffer, int) and not isinstance(buffer, bool) and buffer >= 1:
+        return buffer
+    raise ConfigurationError(
+        f"buffer must be the number of events to keep, 1 or more; got {buffer!r}."
+    )
 
 
 def _set(waiter: asyncio.Future[None]) -> None:

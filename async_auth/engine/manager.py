@@ -37,6 +37,7 @@ from async_auth.errors import (
     fresh_copy,
 )
 from async_auth.events import Event, InitialSession, SignedIn
+from async_auth.http_messages import Request, Response
 from async_auth.ports import Clock, Provider, RefreshLock, SessionStore, Transport
 from async_auth.session import AccessToken, Session, Status
 from async_auth.stores.memory import MemoryStore
@@ -94,8 +95,9 @@ class SessionManager:
             raise ConfigurationError(f"policy must be a RefreshPolicy, not {_kind(policy)}.")
         if not isinstance(key, str):
             raise ConfigurationError(f"key must be a string, not {_kind(key)}.")
-        self._owned = AiohttpTransport() if transport is None else None
-        transport = self._owned if transport is None else transport
+        self._owned: AiohttpTransport | None = None
+        if transport is None:
+            transport = self._owned = AiohttpTransport()
         _check("transport", transport, "send")
         policy = RefreshPolicy() if policy is None else policy
         random = randomness.random if random is None else random
@@ -189,9 +191,7 @@ class SessionManager:
         if token is None:
             self._state.pin(None)
             return
-        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
-            raise ConfigurationError("token must be a non-empty string of printable ASCII, or None.")
-        self._state.pin(AccessToken(value=token))
+        self._state.pin(AccessToken(value=_checked_token(token)))
 
     # Starting and closing.
 
@@ -304,7 +304,8 @@ class SessionManager:
                 continue
             flown = True
             self._after(flight)
-        return self._nobody(begun)
+        self._nobody(begun)
+        return None
 
     async def refresh_session(self, refresh_token: str | None = None) -> Session:
         """
@@ -383,6 +384,19 @@ class SessionManager:
         self._keeper.run(work, name="async_auth sign-in")
         await flight.wait()
         return flight.result()
+
+    async def send(self, request: Request) -> Response:
+        """
+        Send a request of the provider's own, within the policy's request timeout.
+
+        It carries only what it was built with. Cancelling the caller cancels the request.
+
+        Raises:
+            NetworkError: No answer.
+            ManagerClosed: After `aclose()`.
+        """
+        await self._ready()
+        return await self._refresher.send(request)
 
     async def sign_out(self, **options: Any) -> None:
         """
@@ -674,7 +688,7 @@ class SessionManager:
         response = await self._refresher.send(sign_out_request(live, **options))
         parse = getattr(self._provider, "parse_sign_out", None)
         if parse is not None:
-            parse(response)
+            parse(response, live)
 
     async def _live(self, session: Session, up: Flight[Session] | None) -> Session | None:
         """Return the ended session with a token that is good enough to say goodbye with."""
@@ -703,11 +717,18 @@ def _check(name: str, value: object, *methods: str) -> None:
         )
 
 
-def _check_min_ttl(min_ttl: float | None) -> None:
+def _checked_token(token: object) -> str:
+    if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
+        return token
+    raise ConfigurationError("token must be printable ASCII and not empty, or None.")
+
+
+def _check_min_ttl(min_ttl: object) -> None:
     if min_ttl is None:
         return
-    if isinstance(min_ttl, bool) or not isinstance(min_ttl, int | float) or not min_ttl >= 0:
-        raise ConfigurationError(f"min_ttl must be seconds, 0 or more; got {min_ttl!r}.")
+    if isinstance(min_ttl, int | float) and not isinstance(min_ttl, bool) and min_ttl >= 0:
+        return
+    raise ConfigurationError(f"min_ttl must be seconds, 0 or more; got {min_ttl!r}.")
 
 
 def _kind(value: object) -> str:

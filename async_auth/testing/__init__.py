@@ -1,0 +1,37 @@
+"""What you need to test code that uses this library, and what our own tests use.
+
+Each name is loaded when it is first asked for: the pytest plugin of this package is imported by
+every pytest run of everybody who has the library installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from async_auth.testing.event_recorder import EventRecorder
+    from async_auth.testing.gotrue_server import GoTrueServer
+    from async_auth.testing.manual_clock import ManualClock
+    from async_auth.testing.scripted_transport import ScriptedTransport
+
+__all__ = ["EventRecorder", "GoTrueServer", "ManualClock", "ScriptedTransport"]
+
+HOMES = {
+    "EventRecorder": "async_auth.testing.event_recorder",
+    "GoTrueServer": "async_auth.testing.gotrue_server",
+    "ManualClock": "async_auth.testing.manual_clock",
+    "ScriptedTransport": "async_auth.testing.scripted_transport",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

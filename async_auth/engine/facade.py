@@ -1,0 +1,84 @@
+"""What every client offers beside its own methods: the manager's members.
+
+A small base class, so that no client keeps a copy of a dozen methods. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from async_auth.engine.broadcast import EventStream
+from async_auth.engine.manager import SessionManager
+from async_auth.session import AccessToken, Session, Status
+
+
+class GetToken(Protocol):
+    """The signature of `SessionManager.get_token`."""
+
+    async def __call__(
+        self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None
+    ) -> AccessToken:
+        """See `SessionManager.get_token`."""
+        ...
+
+
+class Facade:
+    """
+    A client around a manager.
+
+    Args:
+        manager: What keeps the session. It is the client's own: closing the client closes it.
+    """
+
+    #: The manager's own bound method: a second coroutine would double the cost of the hot path.
+    get_token: GetToken
+
+    def __init__(self, manager: SessionManager):
+        self.manager = manager
+        self.get_token = manager.get_token
+
+    @property
+    def session(self) -> Session | None:
+        """The session in memory, expired or not. No I/O."""
+        return self.manager.session
+
+    @property
+    def status(self) -> Status:
+        """The session's status. No I/O; SIGNED_OUT until the client is started."""
+        return self.manager.status
+
+    async def get_session(self) -> Session | None:
+        """See `SessionManager.get_session`."""
+        return await self.manager.get_session()
+
+    def set_auth(self, token: str | None) -> None:
+        """See `SessionManager.set_auth`."""
+        self.manager.set_auth(token)
+
+    def events(self, *, buffer: int = 256) -> EventStream:
+        """See `SessionManager.events`."""
+        return self.manager.events(buffer=buffer)
+
+    async def start(self) -> Self:
+        """See `SessionManager.start`."""
+        await self.manager.start()
+        return self
+
+    async def aclose(self) -> None:
+        """See `SessionManager.aclose`."""
+        await self.manager.aclose()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return repr(self.manager).replace(type(self.manager).__name__, type(self).__name__, 1)

@@ -1,0 +1,388 @@
+"""The GoTrue client: a thin façade over the pure requests and parsers and the session manager.
+
+Every method builds a request, sends it, reads the answer, and tells the manager what came of it.
+The names are auth-js's and supabase-py's; failures are exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from async_auth.clock import SystemClock
+from async_auth.core import jwt
+from async_auth.core.plain_json import number
+from async_auth.core.policy import RefreshPolicy
+from async_auth.engine.facade import Facade
+from async_auth.engine.manager import SessionManager
+from async_auth.errors import AuthSessionMissing, ConfigurationError
+from async_auth.events import Event, SignedIn, TokenRefreshed
+from async_auth.gotrue import parsing, requests
+from async_auth.gotrue.failures import read_refusal
+from async_auth.gotrue.models import AuthResponse, User
+from async_auth.gotrue.provider import GoTrueProvider
+from async_auth.gotrue.requests import Endpoint
+from async_auth.http_messages import HeadersLike, Request, Response
+from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
+from async_auth.session import AccessToken
+from async_auth.transport import AiohttpTransport
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_FLOWS = ("pkce", "implicit")
+_SEGMENTS = 3
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+
+
+class GoTrueClient(Facade):
+    """
+    A GoTrue (Supabase Auth) session, kept alive.
+
+    Use it as `async with GoTrueClient(...) as client`, or call `start()` and `aclose()` from
+    whatever tasks; the first call starts it. Every method may be called concurrently and
+    cancelled at any moment; see `SessionManager` for `get_token`, `get_session`, `events` and
+    the other members they share.
+
+    Args:
+        url: The auth root: `https://x.supabase.co/auth/v1`, or a GoTrue server's own address.
+        api_key: Sent as `apikey` with every request, and as the bearer token where no session's
+            is called for. A service-role key works without any session.
+        headers: More headers for every request; they win over all others.
+        store: Where the session is kept; by default in memory. See `async_auth.stores`.
+        lock: Who may refresh; by default the store's own.
+        policy: When to refresh.
+        auto_refresh: Whether a timer refreshes ahead of expiry.
+        flow: `pkce` or `implicit`, for sign-ins that go through a browser.
+        http: An `aiohttp.ClientSession` of yours; it is never closed here.
+        clock: What time it is.
+        key: Which session of the store this is.
+        transport: What sends requests, in place of *http*.
+        random: Uniform in 0..1, for jitter and back-off.
+        allow_insecure: Whether plain http may go to a host that is not this machine.
+
+    Raises:
+        ConfigurationError: An argument is wrong; it names the argument.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        headers: HeadersLike | None = None,
+        store: SessionStore | None = None,
+        lock: RefreshLock | None = None,
+        policy: RefreshPolicy | None = None,
+        auto_refresh: bool = True,
+        flow: str = "pkce",
+        http: aiohttp.ClientSession | None = None,
+        clock: Clock | None = None,
+        key: str = "default",
+        transport: Transport | None = None,
+        random: Callable[[], float] | None = None,
+        allow_insecure: bool = False,
+    ):
+        if flow not in _FLOWS:
+            raise ConfigurationError(f"flow must be one of {', '.join(_FLOWS)}.")
+        if http is not None and transport is not None:
+            raise ConfigurationError("Give http or transport, not both.")
+        self.api = Endpoint(url, api_key, headers=headers, allow_insecure=allow_insecure)
+        self.flow = flow
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._provider = GoTrueProvider(self.api)
+        super().__init__(
+            SessionManager(
+                self._provider,
+                store=store,
+                lock=lock,
+                policy=policy,
+                transport=AiohttpTransport(http) if http is not None else transport,
+                clock=self._clock,
+                auto_refresh=auto_refresh,
+                key=key,
+                random=random,
+            )
+        )
+
+    # Signing in.
+
+    async def sign_up(
+        self,
+        *,
+        email: str | None = None,
+        phone: str | None = None,
+        password: str,
+        data: Mapping[str, Any] | None = None,
+        redirect_to: str | None = None,
+        captcha_token: str | None = None,
+        channel: str | None = None,
+    ) -> AuthResponse:
+        """
+        Create a user.
+
+        Where the server wants the address confirmed first, there is a user and no session, and
+        nothing changes here; otherwise the new session becomes the current one (`SignedIn`).
+
+        Args:
+            email: The address; or
+            phone: the number. Exactly one of the two.
+            password: The password.
+            data: Becomes the user's `user_metadata`.
+            redirect_to: Where the link in the confirmation mail leads.
+            captcha_token: What the CAPTCHA gave.
+            channel: `sms` or `whatsapp`, with a phone.
+
+        Raises:
+            WeakPassword: The password breaks the server's rules; `.reasons` says which.
+            ApiError: The server refused (`user_already_exists`, `signup_disabled`, …).
+            TemporaryError: Try again later.
+            ConfigurationError: An argument is wrong.
+        """
+        request = requests.sign_up_request(
+            self.api,
+            email=email,
+            phone=phone,
+            password=password,
+            data=data,
+            redirect_to=redirect_to,
+            captcha_token=captcha_token,
+            channel=channel,
+        )
+        return await self._sign_in(request, session_required=False)
+
+    async def sign_in_with_password(
+        self,
+        *,
+        email: str | None = None,
+        phone: str | None = None,
+        password: str,
+        captcha_token: str | None = None,
+    ) -> AuthResponse:
+        """
+        Sign in; the new session becomes the current one (`SignedIn`).
+
+        A sign-in that fails leaves the session there was.
+
+        Raises:
+            InvalidCredentials: Wrong address, number or password.
+            ApiError: The server refused (`email_not_confirmed`, `user_banned`, …).
+            TemporaryError: Try again later.
+            ConfigurationError: An argument is wrong.
+        """
+        request = requests.password_request(
+            self.api, email=email, phone=phone, password=password, captcha_token=captcha_token
+        )
+        return await self._sign_in(request)
+
+    async def sign_in_anonymously(
+        self, *, data: Mapping[str, Any] | None = None, captcha_token: str | None = None
+    ) -> AuthResponse:
+        """
+        Create an anonymous user and sign in as that (`SignedIn`).
+
+        Raises:
+            ApiError: The server refused (`anonymous_provider_disabled`, …).
+            TemporaryError: Try again later.
+            ConfigurationError: An argument is wrong.
+        """
+        request = requests.anonymous_request(self.api, data=data, captcha_token=captcha_token)
+        return await self._sign_in(request)
+
+    # The session.
+
+    async def refresh_session(self, refresh_token: str | None = None) -> AuthResponse:
+        """
+        Ask the server for new tokens now, whatever the expiry; exactly one request.
+
+        Publishes one `TokenRefreshed`. See `SessionManager.refresh_session`.
+
+        Args:
+            refresh_token: The token to spend, for a session kept elsewhere; what comes back
+                becomes the current session. By default the current session's.
+
+        Raises:
+            AuthSessionMissing: There is no refresh token, or the answer has no session in it.
+            RefreshRejected: The server refused the token for good.
+            TemporaryError: No usable answer for now; the session is kept.
+            ApiError: A refusal that says nothing about the session; it is kept.
+        """
+        session = await self.manager.refresh_session(refresh_token)
+        return AuthResponse(session.user, session)
+
+    async def set_session(self, access_token: str, refresh_token: str) -> AuthResponse:
+        """
+        Make tokens that were obtained elsewhere the current session.
+
+        A live access token is checked with `GET /user`; one that has expired, has no `exp`, or
+        is not made of three segments is exchanged with the refresh token. Either way one
+        `TokenRefreshed` is published. What fails leaves the session there was.
+
+        Args:
+            access_token: The access token.
+            refresh_token: What belongs to it. Empty for a live access token that shall not be
+                refreshed.
+
+        Raises:
+            AuthSessionMissing: The access token has expired and there is no refresh token, or
+                the server knows the session no more.
+            UserDoesntExist: The access token's user does not exist.
+            Malformed: The access token has three segments that are no JWT.
+            RefreshRejected: The server refused the refresh token.
+            ApiError: The server refused the access token.
+            TemporaryError: Try again later.
+        """
+        order = self.manager.begin_sign_in()
+        if not isinstance(access_token, str):
+            raise ConfigurationError("access_token must be text; it may be empty.")
+        claims = _claims_of(access_token)
+        exp = number(claims.get("exp"))
+        if exp is None or exp <= self._clock.now():
+            return await self.refresh_session(refresh_token or "")
+        request = requests.user_request(self.api, access_token)
+        response = await self.manager.send(request)
+        now, date = self._clock.now(), parsing.date_of(response)
+        if _is_bad_jwt(response) and exp + parsing.clock_skew(date, now) <= now:
+            # Live by our clock, expired by the server's: its clock counts.
+            return await self.refresh_session(refresh_token or "")
+        secrets = (*requests.secrets_in(request), refresh_token)
+        user = parsing.user_from(response, secrets=secrets, now=now)
+        session = parsing.session_from_tokens(
+            access_token, refresh_token, user, claims=claims, now=now, server_date=date
+        )
+        adopted = await self.manager.adopt(session, event=TokenRefreshed, order=order)
+        return AuthResponse(user, adopted)
+
+    async def sign_out(self, scope: str = "global") -> None:
+        """
+        Sign out: here first, then at the server.
+
+        Args:
+            scope: `global` ends all sessions of the user, `local` this one, `others` all but
+                this one, which stays as it is.
+
+        Raises:
+            TemporaryError: The server could not be told. Here the session is gone all the same.
+            ApiError: The server refused.
+            StoreError: The session could not be removed from the store; that is retried.
+            ConfigurationError: *scope* is none of these.
+        """
+        requests.checked_scope(scope)
+        if scope != "others":
+            await self.manager.sign_out(scope=scope)
+            return
+        session = await self.manager.get_session()
+        if session is not None:
+            request = self._provider.sign_out_request(session, scope=scope)
+            self._provider.parse_sign_out(await self.manager.send(request), session)
+
+    # Asking the server.
+
+    async def get_user(self, jwt: str | None = None) -> User:
+        """
+        Return the user that an access token belongs to, as the server knows it now.
+
+        Args:
+            jwt: The access token; by default the pinned one, else the session's, which is
+                refreshed and sent once more if the server refuses it.
+
+        Raises:
+            AuthSessionMissing: Nobody is signed in; or the server says that the session is
+                over: then it is over here as well (`SignedOut`).
+            UserDoesntExist: The token's user does not exist.
+            ApiError: The server refused the token.
+            TemporaryError: Try again later.
+        """
+        if jwt is not None:
+            response, request = await self._ask_for_user(jwt)
+            return self._user_in(response, request)
+        token = await self.get_token()
+        response, request = await self._ask_for_user(token.value)
+        if token.generation and (_is_bad_jwt(response) or response.status == _UNAUTHORIZED):
+            newer = await self.get_token(rejected=token)
+            if newer.generation != token.generation:
+                token = newer
+                response, request = await self._ask_for_user(token.value)
+        try:
+            return self._user_in(response, request)
+        except AuthSessionMissing:
+            await self._end(token)
+            raise
+
+    async def settings(self) -> dict[str, Any]:
+        """
+        Return which ways to sign in the server offers.
+
+        Raises:
+            TemporaryError: Try again later.
+            ProtocolError: The answer is no JSON object.
+        """
+        return await self._ask(requests.settings_request(self.api))
+
+    async def health(self) -> dict[str, Any]:
+        """
+        Return the server's name and version.
+
+        Raises:
+            TemporaryError: Try again later.
+            ProtocolError: The answer is no JSON object.
+        """
+        return await self._ask(requests.health_request(self.api))
+
+    # Inside.
+
+    async def _sign_in(
+        self, request: Request, *, event: type[Event] = SignedIn, session_required: bool = True
+    ) -> AuthResponse:
+        order = self.manager.begin_sign_in()
+        await self.manager.start()
+        sent_at = self._clock.now()
+        response = await self.manager.send(request)
+        found = parsing.auth_response_from(
+            response,
+            sent_at=sent_at,
+            now=self._clock.now(),
+            secrets=requests.secrets_in(request),
+        )
+        if found.session is None:
+            if session_required:
+                raise AuthSessionMissing(
+                    "Auth session missing! The server's answer holds none.",
+                    status=response.status,
+                )
+            return found
+        session = await self.manager.adopt(found.session, event=event, order=order)
+        return AuthResponse(session.user, session)
+
+    async def _ask(self, request: Request) -> dict[str, Any]:
+        response = await self.manager.send(request)
+        secrets = requests.secrets_in(request)
+        return parsing.object_from(response, secrets=secrets, now=self._clock.now())
+
+    async def _ask_for_user(self, jwt: str) -> tuple[Response, Request]:
+        request = requests.user_request(self.api, jwt)
+        return await self.manager.send(request), request
+
+    def _user_in(self, response: Response, request: Request) -> User:
+        secrets = requests.secrets_in(request)
+        return parsing.user_from(response, secrets=secrets, now=self._clock.now())
+
+    async def _end(self, token: AccessToken) -> None:
+        session = self.session
+        if session is not None and session.generation == token.generation:
+            await self.manager.discard(session, reason="session_not_found")
+
+
+def _claims_of(access_token: str) -> Mapping[str, Any]:
+    # What is not made of three segments is taken as an expired token (S4); three segments that
+    # cannot be read are an error of the caller's (S5).
+    if access_token.count(".") != _SEGMENTS - 1:
+        return {}
+    return jwt.peek(access_token).claims
+
+
+def _is_bad_jwt(response: Response) -> bool:
+    # GoTrue says 403 bad_jwt, not 401, of an expired token.
+    if response.status != _FORBIDDEN:
+        return False
+    return read_refusal(response).code == "bad_jwt"

@@ -1,0 +1,436 @@
+"""Builds GoTrue's requests: plain arguments in, `Request` values out. Sends nothing.
+
+A wrong argument is a `ConfigurationError` that names the argument and does not repeat its value.
+Which of a request's parts are secret is written down here too, so that an answer that repeats
+one can be redacted.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import ipaddress
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import attrs
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from async_auth.core.plain_json import read_json
+from async_auth.errors import AuthSessionMissing, ConfigurationError, Malformed
+from async_auth.http_messages import HeadersLike, Request
+
+#: The error shape that we ask for; servers that know only the older one ignore it.
+API_VERSION = "2024-01-01"
+#: What `sign_out` may cover.
+SIGN_OUT_SCOPES = ("global", "local", "others")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_SECRET_MEMBERS = frozenset(
+    {
+        "access_token",
+        "auth_code",
+        "captcha_token",
+        "code",
+        "code_verifier",
+        "current_password",
+        "id_token",
+        "nonce",
+        "password",
+        "refresh_token",
+        "signature",
+        "token",
+        "token_hash",
+    }
+)
+
+
+@functools.cache
+def client_info() -> str:
+    """Return what we call ourselves in `X-Client-Info`."""
+    try:
+        return f"async_auth/{importlib.metadata.version('async_auth')}"
+    except importlib.metadata.PackageNotFoundError:  # run from a bare checkout
+        return "async_auth/0"
+
+
+def _checked_api_key(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError("api_key must be text; leave it out where the server needs none.")
+    if not _fits_a_header(value):
+        raise ConfigurationError(
+            "api_key has characters that no HTTP header can carry (a line break?)."
+        )
+    return value
+
+
+def _checked_headers(value: HeadersLike | None) -> CIMultiDictProxy[str]:
+    try:
+        headers = CIMultiDict(value or ())
+    except (TypeError, ValueError):
+        raise ConfigurationError("headers must be a mapping of text to text.") from None
+    for name, content in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError("headers has a name that HTTP does not allow.")
+        if not _fits_a_header(content):
+            raise ConfigurationError(
+                f"headers: the value of {name} must be text that an HTTP header can carry."
+            )
+    return CIMultiDictProxy(headers)
+
+
+def _fits_a_header(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return not _CONTROL.search(value)
+
+
+@attrs.frozen
+class Endpoint:
+    """
+    Where a GoTrue server is and what every request to it carries.
+
+    Args:
+        url: The auth root, `https://x.supabase.co/auth/v1` or `http://127.0.0.1:9999`. A slash
+            at its end is dropped.
+        api_key: Sent as `apikey`, and as the bearer token where there is no other.
+        headers: More headers. They win over all that we would send.
+        allow_insecure: Whether plain http may go to a host that is not this machine.
+
+    Raises:
+        ConfigurationError: An argument cannot be used; it is named.
+    """
+
+    url: str = attrs.field()
+    api_key: str | None = attrs.field(default=None, converter=_checked_api_key, repr=False)
+    headers: CIMultiDictProxy[str] = attrs.field(
+        default=None, converter=_checked_headers, repr=False, kw_only=True
+    )
+    allow_insecure: bool = attrs.field(default=False, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "url", _checked_url(self.url, allow_insecure=self.allow_insecure))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        body: Mapping[str, Any] | None = None,
+        bearer: str | None = None,
+    ) -> Request:
+        """
+        Build a request with the headers that every one carries.
+
+        Args:
+            method: `GET`, `POST`, …
+            path: What follows the auth root, from its slash on.
+            query: Parameters; those that are `None` are left out.
+            body: What to send as JSON.
+            bearer: The access token to use in place of the API key.
+
+        Raises:
+            Malformed: *bearer* is nothing that a header can carry, so it is no token.
+            ConfigurationError: *body* holds something that JSON cannot say.
+        """
+        parameters = {name: value for name, value in (query or {}).items() if value is not None}
+        encoded = urlencode(parameters, quote_via=quote, errors="replace")
+        return Request(
+            method,
+            f"{self.url}{path}{'?' if encoded else ''}{encoded}",
+            self._headers(bearer, has_body=body is not None),
+            b"" if body is None else _as_json(body),
+        )
+
+    def _headers(self, bearer: str | None, *, has_body: bool) -> CIMultiDict[str]:
+        if bearer is not None and (not bearer.strip() or not _fits_a_header(bearer)):
+            raise Malformed("The access token is empty or has characters that no token has.")
+        headers: CIMultiDict[str] = CIMultiDict()
+        if self.api_key is not None:
+            headers["apikey"] = self.api_key
+        token = self.api_key if bearer is None else bearer
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        headers["X-Supabase-Api-Version"] = API_VERSION
+        headers["X-Client-Info"] = client_info()
+        if has_body:
+            headers["Content-Type"] = "application/json"
+        for name in self.headers:
+            headers.popall(name, None)
+        headers.extend(self.headers)
+        return headers
+
+
+def sign_up_request(  # noqa: PLR0913 - GoTrue's own arguments, each independent
+    api: Endpoint,
+    *,
+    email: str | None = None,
+    phone: str | None = None,
+    password: str,
+    data: Mapping[str, Any] | None = None,
+    redirect_to: str | None = None,
+    captcha_token: str | None = None,
+    channel: str | None = None,
+) -> Request:
+    """
+    Build `POST /signup` for a user with a password.
+
+    Args:
+        api: The server.
+        email: The address; or
+        phone: the number. Exactly one of the two.
+        password: The password.
+        data: Becomes the user's `user_metadata`.
+        redirect_to: Where the link in the confirmation mail leads. GoTrue reads it from the
+            query, and quietly uses its own site's address for one that it does not allow.
+        captcha_token: What the CAPTCHA gave.
+        channel: `sms` or `whatsapp`, with a phone.
+
+    Raises:
+        ConfigurationError: An argument is missing or of a wrong type; it is named.
+    """
+    if channel is not None and phone is None:
+        raise ConfigurationError("channel goes with phone; leave it out.")
+    body = {
+        **_address(email, phone),
+        "password": _required("password", password),
+        "data": _data(data),
+        **({} if channel is None else {"channel": _required("channel", channel)}),
+        **_security(captcha_token),
+    }
+    query = {"redirect_to": _optional("redirect_to", redirect_to)}
+    return api.request("POST", "/signup", query=query, body=body)
+
+
+def anonymous_request(
+    api: Endpoint, *, data: Mapping[str, Any] | None = None, captcha_token: str | None = None
+) -> Request:
+    """
+    Build `POST /signup` for an anonymous user.
+
+    Args:
+        api: The server.
+        data: Becomes the user's `user_metadata`.
+        captcha_token: What the CAPTCHA gave.
+
+    Raises:
+        ConfigurationError: An argument is of a wrong type; it is named.
+    """
+    return api.request("POST", "/signup", body={"data": _data(data), **_security(captcha_token)})
+
+
+def password_request(
+    api: Endpoint,
+    *,
+    email: str | None = None,
+    phone: str | None = None,
+    password: str,
+    captcha_token: str | None = None,
+) -> Request:
+    """
+    Build `POST /token?grant_type=password`.
+
+    Args:
+        api: The server.
+        email: The address; or
+        phone: the number. Exactly one of the two.
+        password: The password.
+        captcha_token: What the CAPTCHA gave.
+
+    Raises:
+        ConfigurationError: An argument is missing or of a wrong type; it is named.
+    """
+    body = {
+        **_address(email, phone),
+        "password": _required("password", password),
+        **_security(captcha_token),
+    }
+    return api.request("POST", "/token", query={"grant_type": "password"}, body=body)
+
+
+def refresh_request(api: Endpoint, refresh_token: str | None) -> Request:
+    """
+    Build `POST /token?grant_type=refresh_token`.
+
+    Args:
+        api: The server.
+        refresh_token: What it spends.
+
+    Raises:
+        AuthSessionMissing: There is no refresh token: an empty one is never sent.
+    """
+    if not refresh_token:
+        raise AuthSessionMissing
+    body = {"refresh_token": refresh_token}
+    return api.request("POST", "/token", query={"grant_type": "refresh_token"}, body=body)
+
+
+def user_request(api: Endpoint, access_token: str) -> Request:
+    """
+    Build `GET /user`.
+
+    Args:
+        api: The server.
+        access_token: Whose user is asked for.
+
+    Raises:
+        Malformed: *access_token* is nothing that a header can carry.
+    """
+    return api.request("GET", "/user", bearer=access_token)
+
+
+def sign_out_request(api: Endpoint, access_token: str, *, scope: str = "global") -> Request:
+    """
+    Build `POST /logout`.
+
+    Args:
+        api: The server.
+        access_token: Whose session ends. GoTrue wants one that has not expired.
+        scope: `global` (all sessions of the user), `local` (this one) or `others`.
+
+    Raises:
+        ConfigurationError: *scope* is none of these.
+        Malformed: *access_token* is nothing that a header can carry.
+    """
+    query = {"scope": checked_scope(scope)}
+    return api.request("POST", "/logout", query=query, body={}, bearer=access_token)
+
+
+def checked_scope(scope: str) -> str:
+    """
+    Return *scope* if it is one of `SIGN_OUT_SCOPES`.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if scope not in SIGN_OUT_SCOPES:
+        raise ConfigurationError(f"scope must be one of {', '.join(SIGN_OUT_SCOPES)}.")
+    return scope
+
+
+def settings_request(api: Endpoint) -> Request:
+    """Build `GET /settings`: which ways to sign in the server offers."""
+    return api.request("GET", "/settings")
+
+
+def health_request(api: Endpoint) -> Request:
+    """Build `GET /health`: whether the server is up, and its version."""
+    return api.request("GET", "/health")
+
+
+def secrets_in(request: Request) -> tuple[str, ...]:
+    """
+    Return what of *request* must never be shown, for the redaction of its answer.
+
+    Args:
+        request: One that this module built: the body is JSON, or empty.
+    """
+    found = [
+        value.partition(" ")[2] or value if name.lower() == "authorization" else value
+        for name, value in request.headers.items()
+        if _SECRET_HEADER.search(name)
+    ]
+    if request.body:
+        try:
+            found.extend(_secret_members(read_json(request.body)))
+        except ValueError:
+            found.append(request.body.decode("utf-8", "replace"))
+    return tuple(value for value in found if value)
+
+
+def _secret_members(value: Any) -> Iterable[str]:
+    if not isinstance(value, dict):
+        return
+    for name, member in value.items():
+        # What the user keeps as metadata is no secret, whatever its members are called.
+        if name == "gotrue_meta_security":
+            yield from _secret_members(member)
+        elif name in _SECRET_MEMBERS and isinstance(member, str):
+            yield member
+
+
+def _as_json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        # All else in a body is text that was checked before. `from None`: the error shows values.
+        raise ConfigurationError("data must hold nothing but JSON's own types.") from None
+
+
+def _address(email: Any, phone: Any) -> dict[str, str]:
+    if (email is None) == (phone is None):
+        raise ConfigurationError("Give either email or phone: exactly one of them.")
+    if phone is None:
+        return {"email": _required("email", email)}
+    return {"phone": _required("phone", phone)}
+
+
+def _required(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name} must be text, and not empty.")
+    return value
+
+
+def _optional(name: str, value: Any) -> str | None:
+    return None if value is None else _required(name, value)
+
+
+def _data(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError("data must be a mapping; it becomes the user's metadata.")
+    return dict(value)
+
+
+def _security(captcha_token: Any) -> dict[str, Any]:
+    token = _optional("captcha_token", captcha_token)
+    return {"gotrue_meta_security": {} if token is None else {"captcha_token": token}}
+
+
+def _checked_url(url: Any, *, allow_insecure: bool) -> str:
+    if not isinstance(url, str) or not url.isprintable() or any(c in url for c in " \\"):
+        raise ConfigurationError("url must be text without spaces, line breaks or backslashes.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError("url has a host or a port that cannot be read.") from None
+    if parts.scheme not in ("http", "https"):
+        raise ConfigurationError("url must begin with https:// (or http:// on this machine).")
+    if not host or port == 0:
+        raise ConfigurationError("url has no host, or no usable port.")
+    if "@" in parts.netloc:
+        raise ConfigurationError("url must not hold a user name or a password; use headers.")
+    if "?" in url or "#" in url:
+        raise ConfigurationError("url must be the auth root alone, with no query and no fragment.")
+    if parts.scheme == "http" and not allow_insecure and not _is_loopback(host):
+        raise ConfigurationError(
+            f"url: plain http to {host} would show every token to the network. Use https, or say "
+            "allow_insecure=True."
+        )
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    name = host.removesuffix(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761 section 6.3
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

@@ -1,0 +1,203 @@
+"""The client half of the aiohttp integration: `bearer`, a client middleware.
+
+It promises that the token goes to the listed origins and nowhere else, that to those nothing is
+sent without one, and that a 401 costs one refresh however many requests run into it. It holds no
+lock and no connection of yours while it waits for a token, keeps no state between requests, and
+replays no body that may be gone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from aiohttp import (
+    BytesIOPayload,
+    BytesPayload,
+    ClientError,
+    ClientHandlerType,
+    ClientMiddlewareType,
+    ClientRequest,
+    ClientResponse,
+    MultipartWriter,
+    Payload,
+    hdrs,
+)
+from yarl import URL
+
+from async_auth.errors import TemporaryError
+from async_auth.integrations.origins import parse_origins
+from async_auth.session import AccessToken
+
+#: A 401 that declares a larger body is judged by its headers alone.
+BODY_MAX = 64 * 1024
+#: Refusals that say nothing against the token: it is good, but not for this.
+NOT_THE_TOKEN = frozenset({"insufficient_aal", "insufficient_scope"})
+#: The error parameter of a challenge (RFC 6750 section 3).
+CHALLENGE_ERROR = re.compile(r'\berror\s*=\s*"?([^\s",]+)')
+
+UNAUTHORIZED = 401
+
+
+class TokenSource(Protocol):
+    """What `bearer` needs of a manager: any client, manager or pool handle of ours has it."""
+
+    async def get_token(
+        self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None
+    ) -> AccessToken:
+        """Return a good token; see `SessionManager.get_token`."""
+        ...
+
+
+def bearer(
+    manager: TokenSource,
+    origins: str | URL | Iterable[str | URL],
+    *,
+    allow_insecure: bool = False,
+) -> ClientMiddlewareType:
+    """
+    Make a client middleware that authenticates requests with the manager's token.
+
+    Give it to `aiohttp.ClientSession(middlewares=[…])` or to a single request. It serves any
+    number of sessions and concurrent requests, and web socket handshakes too.
+
+    A request that has an `Authorization` header already is left alone. On a 401 the token that
+    was refused is refreshed, unless it was pinned or the answer says `insufficient_aal` or
+    `insufficient_scope`, and the request is sent once more. The 401 is handed back, its body
+    still readable by `read()`, `text()` and `json()`, if there is no other token to be had for
+    now, if the new one is refused too, or if the body of the request was a stream that is
+    consumed. Cancelling the request cancels nobody's refresh.
+
+    Args:
+        manager: Where tokens come from.
+        origins: Where they may go: `"https://api.example.com"` and the like, one or several.
+            Scheme, host and port are compared, each in its normal form.
+        allow_insecure: Let the token travel over plain http to hosts other than loopback.
+
+    Raises:
+        ConfigurationError: *origins* is empty or names something else than origins.
+
+    The requests themselves raise what `get_token` raises, before anything is sent: SignInRequired,
+    TemporaryError or ManagerClosed; after a 401 only what is not a TemporaryError.
+    """
+    listed = parse_origins(origins, allow_insecure=allow_insecure)
+    get_token = manager.get_token
+    authorization = hdrs.AUTHORIZATION
+
+    async def authenticate(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        url = request.url
+        # All three are cached by yarl and needed by aiohttp in any case.
+        if (url.scheme, url.raw_host, url.port) not in listed:
+            return await handler(request)
+        headers = request.headers
+        if authorization in headers:
+            return await handler(request)
+        token = await get_token()
+        headers[authorization] = token.header
+        response = await handler(request)
+        if response.status != UNAUTHORIZED:
+            return response
+        return await answer_refusal(manager, token, response, request, handler)
+
+    return authenticate
+
+
+async def answer_refusal(
+    manager: TokenSource,
+    token: AccessToken,
+    response: ClientResponse,
+    request: ClientRequest,
+    handler: ClientHandlerType,
+) -> ClientResponse:
+    """Refresh the *token* that *response* refuses and send the request again, where that helps."""
+    last = False
+    while response.status == UNAUTHORIZED and not last and token.generation != 0:
+        try:
+            if not await refuses_token(response, request):
+                break
+            # Where somebody else has refreshed it already, the next token is not new for us: if
+            # that one is refused as well, it gets its refresh too.
+            last = current_generation(manager) in {None, token.generation}
+            refreshed = await manager.get_token(rejected=token)
+            if refreshed.generation == token.generation or not can_replay(request):
+                break
+        except TemporaryError:
+            break  # the 401 is the server's true answer
+        except BaseException:
+            response.close()
+            raise
+        response.release()
+        await request.close()  # a body still on its way was cancelled by that
+        if hdrs.EXPECT in request.headers:
+            request.update_expect_continue()  # wait for this connection's 100, not the last one's
+        token = refreshed
+        request.headers[hdrs.AUTHORIZATION] = token.header
+        response = await handler(request)
+    return response
+
+
+def current_generation(manager: TokenSource) -> int | None:
+    """Return the generation of the manager's session, if it shows one."""
+    generation = getattr(getattr(manager, "session", None), "generation", None)
+    return generation if isinstance(generation, int) else None
+
+
+async def refuses_token(response: ClientResponse, request: ClientRequest) -> bool:
+    """
+    Whether a 401 means the token itself. Reads a small body, which frees the connection.
+
+    It must be free: the refresh may need one from the same pool.
+    """
+    if codes_in_headers(response) & NOT_THE_TOKEN:
+        return False
+    declared = response.content_length
+    if (declared is not None and declared > BODY_MAX) or not upload_ended(request):
+        return True
+    try:
+        await response.read()
+        return not codes_in_body(await response.json(content_type=None)) & NOT_THE_TOKEN
+    except (ClientError, ValueError, LookupError, RecursionError):  # broken off, or no JSON
+        return True
+
+
+def codes_in_headers(response: ClientResponse) -> set[str]:
+    """Return the error codes that a response names in its headers."""
+    codes = set(response.headers.getall("x-sb-error-code", ()))
+    for challenge in response.headers.getall(hdrs.WWW_AUTHENTICATE, ()):
+        codes.update(CHALLENGE_ERROR.findall(challenge))
+    return codes
+
+
+def codes_in_body(answer: Any) -> set[str]:
+    """Return the error codes that a JSON body names, in GoTrue's or OAuth's members."""
+    if not isinstance(answer, dict):
+        return set()
+    values = (answer.get(name) for name in ("error_code", "code", "error"))
+    return {value for value in values if isinstance(value, str)}
+
+
+def can_replay(request: ClientRequest) -> bool:
+    """Whether the body can be sent again, whole."""
+    body = request.body
+    if not isinstance(body, Payload):
+        return True
+    if is_consumed(body):
+        return False
+    # aiohttp rewinds a file before it sends it again, but must not do so under a first reader.
+    return isinstance(body, BytesPayload | BytesIOPayload) or upload_ended(request)
+
+
+def is_consumed(body: Payload) -> bool:
+    """Whether *body*, or a part of it, was a stream that is used up."""
+    if isinstance(body, MultipartWriter):
+        # Before 3.14 a multipart body does not answer for its parts.
+        return body.consumed or any(is_consumed(part) for part, _, _ in body)
+    return body.consumed
+
+
+def upload_ended(request: ClientRequest) -> bool:
+    """Whether the body was sent to its end; a server may say 401 before it has read it all."""
+    # No public attribute says this before 3.14. Without this one no file would be replayed.
+    writer: Any = getattr(request, "_writer", request)
+    return writer is None or (writer is not request and bool(writer.done()))

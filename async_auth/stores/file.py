@@ -1,0 +1,119 @@
+"""A store on disk, for every process of this machine that names the same folder.
+
+Promises what `session_file.py` promises of each file, for any key, without blocking the event
+loop. Files are 0600 in a folder that is made 0700. Does not encrypt, and does not reach other
+machines: a folder on a network file system is as good as that system's flock and rename.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from async_auth.ports import Record
+from async_auth.stores.file_lock import FileLock
+from async_auth.stores.file_names import file_name
+from async_auth.stores.copies import copy_record
+from async_auth.stores.session_file import Losses, SessionFile, remove_leftovers
+from async_auth.stores.threads import file_threads
+
+
+class FileStore:
+    """
+    Keeps each record as a JSON file.
+
+    Safe to call concurrently, from several tasks, threads, event loops and processes. A call that
+    is cancelled does its work all the same, whole, and its outcome is dropped.
+
+    Args:
+        folder: Where the files are, made if missing; `None` for `async_auth` in the user's folder
+            for program state (`$XDG_STATE_HOME`, `~/.local/state`).
+
+    Raises:
+        ConfigurationError: *folder* is no path or a file is in the way, or this system has no
+            file locks.
+        StoreError: *folder* cannot be made or written to.
+    """
+
+    #: Every process of this machine sees what is stored here.
+    process_local: ClassVar[bool] = False
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None):
+        self._lock = FileLock(folder)
+        self._folder = self._lock.folder
+        self._losses = Losses()
+        remove_leftovers(self._folder)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are: absolute, symlinks resolved."""
+        return self._folder
+
+    @property
+    def lock(self) -> FileLock:
+        """The refresh lock: the same for every store and process on this folder."""
+        return self._lock
+
+    @property
+    def set_aside(self) -> list[Path]:
+        """
+        The session files that this store could not read, under the names they have now.
+
+        `load()` gives `None` for them. Each was also told to the logger `async_auth.stores`.
+        """
+        return list(self._losses.set_aside)
+
+    async def load(self, key: str) -> Record | None:
+        """
+        Return the record under *key*, or `None`.
+
+        A file that cannot be read as a record is renamed to `….corrupt-<unix time>`, noted in
+        `set_aside`, and counts as absent.
+
+        Raises:
+            StoreError: The file cannot be opened, or cannot be read and not be renamed either.
+        """
+        return await file_threads.run(self._file(key).read)
+
+    async def save(self, key: str, record: Record, *, expected: int | None) -> None:
+        """
+        Write *record* under *key* if the stored generation is *expected*.
+
+        When this returns, the record outlasts a power cut. After a StoreError, and after a crash
+        at any moment, the file holds what it held before.
+
+        Args:
+            key: Any string.
+            record: What to write; copied before the first await.
+            expected: The generation to replace; 0 if nothing may be there; `None` for whatever.
+                A file that this store set aside as unreadable matches all of them.
+
+        Raises:
+            Conflict: Another generation is stored; nothing was changed.
+            StoreError: The file cannot be written (disk full, read-only, …), or the record is
+                not plain JSON.
+        """
+        work = partial(self._file(key).replace, copy_record(record), expected=expected)
+        await file_threads.run(work)
+
+    async def delete(self, key: str, *, expected: int | None) -> None:
+        """
+        Remove the record under *key* if the stored generation is *expected*.
+
+        Args:
+            key: Any string; nothing there is no error.
+            expected: The generation to remove; `None` for whatever is there.
+
+        Raises:
+            Conflict: Another generation is stored; nothing was changed.
+            StoreError: The file cannot be removed.
+        """
+        await file_threads.run(partial(self._file(key).remove, expected=expected))
+
+    def _file(self, key: str) -> SessionFile:
+        return SessionFile(self._folder / f"{file_name(key)}.json", self._losses)
+
+    def __repr__(self) -> str:
+        return f"FileStore({str(self._folder)!r}, set_aside={len(self._losses.set_aside)})"

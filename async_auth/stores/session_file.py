@@ -1,0 +1,237 @@
+"""One session's file: read, replaced and removed, blocking and whole.
+
+Promises that a reader sees the old content or the new, never a part, through crashes and power
+cuts; that compare and swap are one step for every process of this machine; and that a file which
+cannot be read is set aside under another name, not deleted. Knows no event loop: see `file.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import secrets
+import time
+from collections.abc import Iterator
+from logging import getLogger
+from pathlib import Path
+
+import attrs
+
+from async_auth.errors import StoreError
+from async_auth.ports import Record
+from async_auth.stores.flock import try_lock
+from async_auth.stores.generations import check_generation
+from async_auth.stores.os_errors import store_error
+from async_auth.stores.record_json import UnreadableRecord, dump_record, parse_record
+
+logger = getLogger("async_auth.stores")
+
+#: Seconds. The guard is held for a read and a rename; who keeps it longer is stopped or stuck.
+GUARD_TIMEOUT = 10.0
+#: Seconds after which a temporary file is a dead writer's. Writing one takes well under a second.
+LEFTOVER_AGE = 3600.0
+
+
+@contextlib.contextmanager
+def guard(folder: Path) -> Iterator[None]:
+    """
+    Keep every other writer out of *folder* for a moment.
+
+    Not the refresh lock: that is held for a whole refresh, by whoever wants to refresh, while
+    this one makes compare and swap one step, for those who hold no lock as well.
+    """
+    path = folder / "store.guard"
+    deadline = time.monotonic() + GUARD_TIMEOUT
+    pause = 0.001
+    try:
+        while (file := try_lock(path)) is None:
+            if time.monotonic() > deadline:
+                raise StoreError(f"{path} was held by another process for {GUARD_TIMEOUT:g} s.")
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            pause = min(pause * 1.5, 0.02)
+    except OSError as error:
+        raise store_error("cannot lock", path, error) from error
+    try:
+        yield
+    finally:
+        file.release()
+
+
+@attrs.frozen
+class Losses:
+    """
+    What a store could not read.
+
+    Args:
+        set_aside: The renamed files, oldest first.
+        absent: Session files that are not there because they were set aside, and that nobody
+            has written or removed since.
+    """
+
+    set_aside: list[Path] = attrs.field(factory=list)
+    absent: set[Path] = attrs.field(factory=set)
+
+
+@attrs.frozen
+class SessionFile:
+    """
+    The file of one key.
+
+    Safe to use from several threads and processes at once.
+
+    Args:
+        path: Where it is, or will be.
+        losses: Where unreadable files are noted.
+    """
+
+    path: Path
+    losses: Losses
+
+    def read(self) -> Record | None:
+        """
+        Return the record, or `None` if there is none or it could not be read and was set aside.
+
+        Raises:
+            StoreError: The file cannot be opened, or is unreadable and cannot be renamed.
+        """
+        content = self._content()
+        try:
+            return None if content is None else parse_record(content)
+        except UnreadableRecord:
+            with guard(self.path.parent):
+                return self._read_guarded()
+
+    def replace(self, record: Record, *, expected: int | None) -> None:
+        """
+        Write *record* if the stored generation is *expected*.
+
+        A file that cannot be read conflicts with nobody, nor does its absence once it was set
+        aside: the token at hand may be the last one there is.
+
+        Raises:
+            Conflict: Another generation is stored; nothing was changed.
+            StoreError: The file cannot be written; nothing was changed.
+        """
+        temporary = self._write_temporary(dump_record(record))
+        try:
+            with guard(self.path.parent):
+                stored = self._read_guarded()
+                if stored is not None or self.path not in self.losses.absent:
+                    check_generation(stored, expected)
+                temporary.replace(self.path)
+                self.losses.absent.discard(self.path)
+        except OSError as error:
+            raise store_error("cannot write", self.path, error) from error
+        finally:
+            # Gone already if all went well.
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        sync_folder(self.path.parent)
+
+    def remove(self, *, expected: int | None) -> None:
+        """
+        Remove the file if the stored generation is *expected*; nothing there is no error.
+
+        Raises:
+            Conflict: Another generation is stored; nothing was changed.
+            StoreError: The file cannot be removed.
+        """
+        try:
+            with guard(self.path.parent):
+                stored = self._read_guarded()
+                self.losses.absent.discard(self.path)
+                if stored is None:
+                    return
+                check_generation(stored, expected)
+                self.path.unlink()
+        except OSError as error:
+            raise store_error("cannot remove", self.path, error) from error
+        sync_folder(self.path.parent)
+
+    def _content(self) -> bytes | None:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise store_error("cannot read", self.path, error) from error
+
+    def _read_guarded(self) -> Record | None:
+        """Read while no writer can come between, so that a good file is never set aside."""
+        content = self._content()
+        try:
+            return None if content is None else parse_record(content)
+        except UnreadableRecord as error:
+            self._put_aside(str(error))
+            return None
+
+    def _put_aside(self, reason: str) -> None:
+        aside = free_name(f"{self.path}.corrupt-{int(time.time())}")
+        try:
+            self.path.rename(aside)
+        except OSError as error:
+            raise store_error(
+                f"the session file could not be read ({reason}), and cannot rename", aside, error
+            ) from error
+        self.losses.absent.add(self.path)
+        self.losses.set_aside.append(aside)
+        logger.warning(
+            "The session file %s could not be read: %s. It was set aside as %s.",
+            self.path,
+            reason,
+            aside.name,
+        )
+
+    def _write_temporary(self, content: bytes) -> Path:
+        temporary = self.path.parent / f".{self.path.stem}.{secrets.token_hex(8)}.tmp"
+        try:
+            descriptor = os.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+            )
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise store_error("cannot write", temporary, error) from error
+        return temporary
+
+
+def free_name(wanted: str) -> Path:
+    """Return *wanted*, or *wanted* with `-1`, `-2`, … behind it: the first that is not taken."""
+    path, number = Path(wanted), 0
+    while os.path.lexists(path):
+        number += 1
+        path = Path(f"{wanted}-{number}")
+    return path
+
+
+def sync_folder(folder: Path) -> None:
+    """
+    Make the last rename or removal in *folder* outlast a power cut.
+
+    It has happened already, for everybody who looks. So a failure is told but not raised: a caller
+    who took it for a failed write would try again, and find its own record in conflict.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        logger.warning("%s", store_error("cannot sync", folder, error))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of writers that died; what cannot be removed does no harm."""
+    for path in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFTOVER_AGE:
+                path.unlink()

@@ -1,0 +1,76 @@
+"""Reads JSON request bodies as strictly as Go does, and refuses in its words (`bad_json`)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from async_auth.testing.gotrue.refusals import Refusal
+
+#: A body longer than this is refused unread.
+MAX_BODY_LENGTH = 1024 * 1024
+
+_KINDS: dict[type, str] = {
+    bool: "bool",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+
+
+def _bad_json(why: str) -> Refusal:
+    return Refusal(400, "bad_json", f"Could not parse request body as JSON: {why}")
+
+
+def too_large() -> Refusal:
+    """Return the refusal of a body that is longer than `MAX_BODY_LENGTH`."""
+    return Refusal(
+        413,
+        "request_entity_too_large",
+        f"Request body too large (max {MAX_BODY_LENGTH} bytes)",
+    )
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the body's JSON object, whatever the Content-Type said. `null` is an empty one."""
+    if not body.strip():
+        raise _bad_json("unexpected end of JSON input")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        # Never the text itself: it may hold a password.
+        raise _bad_json("invalid character") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _bad_json(f"json: cannot unmarshal {_KINDS[type(value)]} into Go value")
+    return value
+
+
+def text(body: dict[str, Any], name: str) -> str:
+    """Return a member that must be a string; missing and `null` are the empty one."""
+    value = body.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _wrong_kind(name, value, "string")
+    return value
+
+
+def mapping(body: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a member that must be an object; missing and `null` are the empty one."""
+    value = body.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _wrong_kind(name, value, "map[string]interface {}")
+    return value
+
+
+def _wrong_kind(name: str, value: object, wanted: str) -> Refusal:
+    kind = _KINDS[type(value)]
+    return _bad_json(
+        f"json: cannot unmarshal {kind} into Go struct field Params.{name} of type {wanted}"
+    )

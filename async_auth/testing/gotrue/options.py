@@ -1,0 +1,59 @@
+"""What a `GoTrueServer` can be told about the rules that it keeps; checked, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+
+from async_auth.errors import ConfigurationError
+
+
+def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else -1
+    if not math.isfinite(number) or number < 0:
+        raise ConfigurationError(
+            f"GoTrueServer: {attribute.name} must be a number of seconds, 0 or more; got {value!r}."
+        )
+
+
+def _version(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
+    if value not in (1, 2):
+        raise ConfigurationError(f"GoTrueServer: {attribute.name} must be 1 or 2; got {value!r}.")
+
+
+_limit = attrs.validators.optional(_seconds)
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """
+    The server's settings, in seconds where they are times.
+
+    Args:
+        jwt_expiry: How long an access token lives.
+        reuse_interval: For how long a replaced refresh token is still taken. 0: not at all.
+        parent_rule: Whether the parent of the active refresh token is always forgiven.
+        token_version: Which kind of refresh token new sessions get, 1 or 2.
+        autoconfirm: Whether a sign-up is confirmed at once, and so answered with a session.
+        anonymous: Whether anonymous sign-ins are allowed.
+        timebox: The longest a session may last, or `None`.
+        inactivity: The longest a session may go without a refresh, or `None`.
+        single_session: Whether a newer sign-in ends the user's older sessions.
+        email_max_frequency: The least time between two confirmation mails.
+
+    Raises:
+        ConfigurationError: A value is out of range; it names the argument.
+    """
+
+    jwt_expiry: float = attrs.field(default=3600, validator=_seconds)
+    reuse_interval: float = attrs.field(default=10, validator=_seconds)
+    parent_rule: bool = True
+    token_version: int = attrs.field(default=1, validator=_version)
+    autoconfirm: bool = True
+    anonymous: bool = True
+    timebox: float | None = attrs.field(default=None, validator=_limit)
+    inactivity: float | None = attrs.field(default=None, validator=_limit)
+    single_session: bool = False
+    email_max_frequency: float = attrs.field(default=60, validator=_seconds)

@@ -1,0 +1,292 @@
+"""`GoTrueServer`: an embedded GoTrue (Supabase Auth) on loopback, for tests and demos.
+
+It answers as the real server was recorded to, with the real rules for refresh tokens, on a clock
+of yours, and goes wrong when asked to. It keeps everything in memory, sends no mail, and is no
+server for people: passwords are hashed cheaply and there is no rate limit. It prints nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from aiohttp import web
+
+from async_auth.clock import SystemClock
+from async_auth.errors import ConfigurationError
+from async_auth.ports import Clock
+from async_auth.testing.gotrue.app import PROTECTED_PATH, GoTrueApp
+from async_auth.testing.gotrue.credentials import check_email, check_phone
+from async_auth.testing.gotrue.faults import Faults
+from async_auth.testing.gotrue.options import Options
+from async_auth.testing.gotrue.refusals import Refusal
+from async_auth.testing.gotrue.state import GoTrueState
+from async_auth.testing.gotrue.tokens import KeyRing
+
+#: Hundreds of clients may connect at once.
+_BACKLOG = 4096
+#: A request that a fault holds up is not waited for when the server closes.
+_SHUTDOWN_TIMEOUT = 0.05
+
+
+class GoTrueServer:
+    """
+    A GoTrue server on 127.0.0.1, inside your process: `async with GoTrueServer() as server`.
+
+    All of it runs on the event loop that started it; the methods that change something take
+    effect at once and may be called at any time, from that loop's thread.
+
+    Args:
+        jwt_expiry: Seconds that an access token lives.
+        reuse_interval: Seconds for which a replaced refresh token is still taken; 0: not at all.
+        parent_rule: Whether the parent of the active refresh token is forgiven for ever, as the
+            real server does. With False and `reuse_interval=0` any reuse ends the session.
+        token_version: 1 (twelve characters) or 2 (self-describing): what new sessions get.
+        algorithm: What signs access tokens: HS256, ES256 or RS256.
+        clock: Its time is the server's, in tokens, rules, delays and the `Date` header. The
+            system's if `None`.
+        autoconfirm: Whether a sign-up is answered with a session at once.
+        anonymous: Whether anonymous sign-ins are allowed.
+        timebox: Seconds that a session may last at most.
+        inactivity: Seconds that a session may go without a refresh.
+        single_session: Whether a newer sign-in ends the user's older ones.
+        email_max_frequency: Least seconds between two confirmation mails (none is sent).
+        jwt_secret: The shared secret; drawn at random if `None`.
+        port: Where to listen; 0 for a free port.
+
+    Raises:
+        ConfigurationError: A value is out of range; it names the argument.
+    """
+
+    def __init__(
+        self,
+        *,
+        jwt_expiry: float = 3600,
+        reuse_interval: float = 10,
+        parent_rule: bool = True,
+        token_version: int = 1,
+        algorithm: str = "HS256",
+        clock: Clock | None = None,
+        autoconfirm: bool = True,
+        anonymous: bool = True,
+        timebox: float | None = None,
+        inactivity: float | None = None,
+        single_session: bool = False,
+        email_max_frequency: float = 60,
+        jwt_secret: str | None = None,
+        port: int = 0,
+    ) -> None:
+        options = Options(
+            jwt_expiry=jwt_expiry,
+            reuse_interval=reuse_interval,
+            parent_rule=parent_rule,
+            token_version=token_version,
+            autoconfirm=autoconfirm,
+            anonymous=anonymous,
+            timebox=timebox,
+            inactivity=inactivity,
+            single_session=single_session,
+            email_max_frequency=email_max_frequency,
+        )
+        keys = KeyRing(algorithm) if jwt_secret is None else KeyRing(algorithm, jwt_secret)
+        self.clock: Clock = SystemClock() if clock is None else clock
+        self._state = GoTrueState(options, keys)
+        self._app = GoTrueApp(self._state, self.clock)
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    def __repr__(self) -> str:
+        where = self.url if self._runner is not None else "closed"
+        return (
+            f"<GoTrueServer {where} users={len(self._state.users)} "
+            f"sessions={len(self._state.sessions)} issued={self.issued}>"
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def start(self) -> None:
+        """
+        Listen; nothing happens if it does already.
+
+        After `aclose()` it listens on the same port again, with all its users and sessions: to
+        its clients that was an outage.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        if self._runner is not None:
+            return
+        # No access log: paths and headers are nobody's business, and a query may hold a code.
+        runner = web.AppRunner(
+            self._app.application(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", self._port, backlog=_BACKLOG).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        self._port = runner.addresses[0][1]
+        self._state.issuer = self.url
+
+    async def aclose(self) -> None:
+        """Stop listening and close every connection; twice is fine. The state is kept."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    # ── where it is and what it saw ────────────────────────────────────────────────────────────
+
+    @property
+    def url(self) -> str:
+        """The auth root, such as `http://127.0.0.1:40123`: endpoints follow without a prefix."""
+        if not self._port:
+            raise ConfigurationError("GoTrueServer: not started, so it has no url yet.")
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def protected_url(self) -> str:
+        """
+        A resource that wants a bearer token and checks it by itself: signature and expiry.
+
+        It answers 200 with the token's subject and session, the method, and the length of the
+        body; or 401 with `WWW-Authenticate`.
+        """
+        return f"{self.url}{PROTECTED_PATH}"
+
+    @property
+    def counts(self) -> Counter[str]:
+        """
+        Requests by path, as `counts["/user"]`, those that met a fault included.
+
+        `/token` is counted by grant as well (`/token?grant_type=refresh_token`), and answers by
+        path and status (`/rest/v1/echo 401`); a dropped connection has no status.
+        """
+        return self._app.counts
+
+    @property
+    def issued(self) -> int:
+        """How many new refresh tokens were handed out for old ones: rotations, not sign-ins."""
+        return self._state.rotations
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong: `faults.add("/token", status=503, times=3)`."""
+        return self._app.faults
+
+    @property
+    def jwt_secret(self) -> str:
+        """The shared secret, for verifying HS256 tokens elsewhere."""
+        return self._state.keys.secret
+
+    def jwks(self) -> dict[str, Any]:
+        """Return what `/.well-known/jwks.json` shows."""
+        return self._state.keys.jwks()
+
+    # ── what an administrator could do ─────────────────────────────────────────────────────────
+
+    def create_user(
+        self,
+        *,
+        email: str = "",
+        phone: str = "",
+        password: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        confirmed: bool = True,
+    ) -> str:
+        """
+        Make a user and return their id.
+
+        Raises:
+            ConfigurationError: Neither *email* nor *phone* is given, one is malformed or taken.
+        """
+        if not email and not phone:
+            raise ConfigurationError("create_user: email or phone is required.")
+        with _as_configuration_error("create_user"):
+            email = check_email(email) if email else ""
+            phone = check_phone(phone) if phone else ""
+        return self._state.create_user(
+            email=email,
+            phone=phone,
+            password=password,
+            data=data,
+            confirmed=confirmed,
+            now=self.clock.now(),
+        ).id
+
+    def open_session(self, user_id: str) -> dict[str, Any]:
+        """Sign a user in without a request and return the session as `/token` answers it."""
+        return self._state.open_session(user_id, now=self.clock.now())
+
+    def session_ids(self, user_id: str) -> list[str]:
+        """Return the ids of the user's sessions, the oldest first."""
+        return [session.id for session in self._state.sessions_of(user_id)]
+
+    def confirm_user(self, user_id: str) -> None:
+        """Confirm the user's e-mail address and phone number, as the link in the mail would."""
+        user, now = self._state.user(user_id), self.clock.now()
+        user.email_confirmed_at = now if user.email else None
+        user.phone_confirmed_at = now if user.phone else None
+
+    def ban_user(self, user_id: str, *, seconds: float = 86_400.0) -> None:
+        """Refuse the user for so many seconds; sessions and tokens are kept."""
+        self._state.user(user_id).banned_until = self.clock.now() + seconds
+
+    def unban_user(self, user_id: str) -> None:
+        """Let the user in again, with the sessions they had."""
+        self._state.user(user_id).banned_until = None
+
+    def delete_user(self, user_id: str, *, soft: bool = False) -> None:
+        """Remove the user and their sessions; *soft* keeps an empty row with their id."""
+        self._state.delete_user(user_id, soft=soft, now=self.clock.now())
+
+    def update_metadata(
+        self,
+        user_id: str,
+        *,
+        app: Mapping[str, Any] | None = None,
+        user: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Merge into the user's app and user metadata; the next refresh carries them."""
+        row = self._state.user(user_id)
+        row.app_metadata.update(app or {})
+        row.user_metadata.update(user or {})
+
+    def revoke_session(self, session_id: str) -> None:
+        """End one session, as a logout elsewhere would; one that is not there is no error."""
+        self._state.delete_session(session_id)
+
+    def revoke_sessions(self, user_id: str) -> None:
+        """End all of the user's sessions."""
+        for session_id in self.session_ids(user_id):
+            self._state.delete_session(session_id)
+
+    def rotate_keys(self, *, keep_old: bool = True) -> None:
+        """
+        Sign with a new key from now on.
+
+        Args:
+            keep_old: Whether the old public keys stay in the JWK set, and old tokens good. A
+                shared secret is always replaced.
+        """
+        self._state.keys.rotate(keep_old=keep_old)
+
+    def sign(self, claims: Mapping[str, Any], *, headers: Mapping[str, Any] | None = None) -> str:
+        """Return any claims as a token signed by this server, for what it would never issue."""
+        return self._state.keys.sign(claims, headers)
+
+
+@contextlib.contextmanager
+def _as_configuration_error(method: str) -> Iterator[None]:
+    try:
+        yield
+    except Refusal as refusal:
+        raise ConfigurationError(f"{method}: {refusal.message}") from None
