@@ -1,0 +1,1 @@
+"""Decisions: pure, no async, no clock, no randomness."""

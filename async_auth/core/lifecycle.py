@@ -131,9 +131,9 @@ class Lifecycle:
 
     # What happens to it.
 
-    def signed_in(self, session: Session, *, now: float, u: float) -> Lifecycle:
+    def signed_in(self, session: Session, *, u: float) -> Lifecycle:
         """Return the lifecycle of a new sign-in; nothing of the old one counts any more."""
-        return Lifecycle(policy=self.policy, session=session, u=u, not_before=-math.inf)
+        return Lifecycle(policy=self.policy, session=session, u=u)
 
     def refreshed(self, session: Session, *, now: float, u: float, u_backoff: float) -> Lifecycle:
         """

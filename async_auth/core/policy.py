@@ -71,7 +71,9 @@ class RefreshPolicy:
 
     def __attrs_post_init__(self) -> None:
         if self.backoff_max < self.backoff_initial:
-            raise ConfigurationError("RefreshPolicy: backoff_max must not be below backoff_initial.")
+            raise ConfigurationError(
+                "RefreshPolicy: backoff_max must not be below backoff_initial."
+            )
 
     def margin_for(self, life: float | None) -> float:
         """Return how long before its end a token with this *life* is due."""

@@ -12,6 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
+from typing import Self
 
 from async_auth.errors import ConfigurationError
 from async_auth.events import Event, InitialSession, Lagged
@@ -69,7 +70,7 @@ class EventStream(AsyncIterator[Event]):
             return self._events.popleft()
         raise StopAsyncIteration
 
-    async def __aenter__(self) -> EventStream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

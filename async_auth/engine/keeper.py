@@ -13,13 +13,13 @@ from typing import Any
 
 import attrs
 
-from async_auth.core.lifecycle import Refresh, Wait
+from async_auth.core.lifecycle import Refresh
 from async_auth.core.policy import RefreshPolicy
 from async_auth.core.reconcile import Newer, Proceed
 from async_auth.engine.broadcast import Broadcast
 from async_auth.engine.refresher import Refresher, temporary
 from async_auth.engine.runtime import Runtime
-from async_auth.engine.scheduler import Timer
+from async_auth.engine.scheduler import Timer, weakly
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State, new_sign_in_id
@@ -87,11 +87,11 @@ class Keeper:
     def bind(self, runtime: Runtime) -> None:
         """Work in another loop from now on; what flew in the old one is lost with it."""
         if self._runtime is not None:
-            self._runtime.scheduler.on_set_back.pop(self, None)
+            self._runtime.scheduler.followers.discard(self)
         self._runtime = runtime
         self._flights, self._flying, self._landing = {}, set(), set()
         self._timer = self._mending = None
-        runtime.scheduler.on_set_back[self] = self._set_back
+        runtime.scheduler.followers.add(self)
         self.arm()
         if self._unsaved or self._uncleared:
             self._plan_mending()
@@ -159,7 +159,7 @@ class Keeper:
         except asyncio.CancelledError:
             error = ManagerClosed()
             raise
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001
             # A stranger's provider, transport or store may raise anything: that is temporary.
             error = temporary(raised)
             if not isinstance(error, RefreshRejected) and desk.own and desk.wanted():
@@ -211,6 +211,13 @@ class Keeper:
         if tasks:
             await asyncio.wait(tasks)
 
+    def unbind(self) -> None:
+        """Take the timers away."""
+        for timer in (self._timer, self._mending):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._mending = None
+
     # The session.
 
     def signed_in(self, session: Session, event: type[Event], *, order: int, stored: bool) -> None:
@@ -243,7 +250,8 @@ class Keeper:
         self.later(self.event(SignedOut, reason=reason))
         self.arm()
 
-    def _set_back(self, step: float) -> None:
+    def set_back(self, step: float) -> None:
+        """Follow a wall clock that was set by *step* (negative) seconds."""
         self.state.set_back(step)
         self.arm()
 
@@ -259,15 +267,16 @@ class Keeper:
             return
         if session is None or session.refresh_token in self._flights:
             return
-        now = self.state.clock.now()
-        match self.state.lifecycle.next_action(now):
-            case Wait(until):
-                self._timer = self.runtime.scheduler.call_at(until, self._on_time, spread=True)
-            case Refresh():
-                self._timer = self.runtime.scheduler.call_at(now, self._on_time, spread=True)
+        at = self.state.lifecycle.retry_at(self.state.clock.now())
+        if at is not None:
+            # Weakly: a manager that nobody holds any more must not live for its timer's sake.
+            on_time = weakly(self._on_time)
+            self._timer = self.runtime.scheduler.call_at(at, on_time, spread=True)
 
     def _on_time(self) -> None:
         self._timer = None
+        if self.state.closed:
+            return
         session = self.state.session
         action = self.state.lifecycle.next_action(self.state.clock.now())
         if session is not None and isinstance(action, Refresh):
@@ -294,7 +303,7 @@ class Keeper:
         retry_at = self.state.clock.now() + pause
         if self._mending is not None:
             self._mending.cancel()
-        self._mending = self.runtime.scheduler.call_at(retry_at, self._start_mending)
+        self._mending = self.runtime.scheduler.call_at(retry_at, weakly(self._start_mending))
         return retry_at
 
     def _start_mending(self) -> None:
@@ -307,10 +316,12 @@ class Keeper:
             async with self.refresher.lock.hold(self.key):
                 await self._clear_ended()
                 await self._save_again()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # The lock or the store is a stranger's code; whatever it was, try again later.
-            failure = error if isinstance(error, StoreError) else StoreError(
-                f"The session store does not work ({type(error).__name__})."
+            failure = (
+                error
+                if isinstance(error, StoreError)
+                else StoreError(f"The session store does not work ({type(error).__name__}).")
             )
             self.store_failed(failure)
         else:
@@ -349,9 +360,8 @@ class Keeper:
             )
 
     def event(self, kind: type[Event], **facts: object) -> Event:
-        return kind(
-            session=self.state.session, at=self.state.clock.now(), key=self.key, **facts
-        )
+        """Return an event of this *kind* about the session as it is now."""
+        return kind(session=self.state.session, at=self.state.clock.now(), key=self.key, **facts)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -396,9 +406,7 @@ class FlightDesk:
         if self.own:
             self.keeper.refreshed(session, stored=stored)
         else:
-            self.keeper.signed_in(
-                session, TokenRefreshed, order=self.flight.order, stored=stored
-            )
+            self.keeper.signed_in(session, TokenRefreshed, order=self.flight.order, stored=stored)
 
     def dropped(self, session: Session) -> Session:
         """Give a token from outside back to its caller, unless a sign-out came between."""

@@ -9,32 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import random as randomness
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import attrs
-
 from async_auth.clock import SystemClock
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine.broadcast import Broadcast, EventStream
+from async_auth.engine.handout import Handout
 from async_auth.engine.keeper import Keeper
-from async_auth.engine.refresher import Refresher, temporary
+from async_auth.engine.refresher import Refresher
 from async_auth.engine.runtime import Runtime
 from async_auth.engine.shelf import Shelf
+from async_auth.engine.sign_ins import SignIns
 from async_auth.engine.single_flight import Flight
-from async_auth.engine.state import State, new_sign_in_id
+from async_auth.engine.state import State
 from async_auth.errors import (
-    AuthError,
     AuthSessionMissing,
     ConfigurationError,
     ManagerClosed,
-    RefreshRejected,
-    ServerUnavailable,
-    SignInRequired,
-    StoreError,
-    TemporaryError,
-    fresh_copy,
 )
 from async_auth.events import Event, InitialSession, SignedIn
 from async_auth.http_messages import Request, Response
@@ -66,6 +60,8 @@ class SessionManager:
             calls still refresh on demand.
         key: Which session of the store this is.
         random: Uniform in 0..1, for jitter and back-off.
+        runtime: Where to find the supervisor that this manager shares with others; by default
+            it has its own.
 
     Raises:
         ConfigurationError: An argument is wrong; it names the argument.
@@ -83,6 +79,7 @@ class SessionManager:
         auto_refresh: bool = True,
         key: str = "default",
         random: Callable[[], float] | None = None,
+        runtime: Callable[[], Runtime] | None = None,
     ):
         _check("provider", provider, "refresh_request", "parse_refresh", "dump", "load")
         store = MemoryStore() if store is None else store
@@ -110,7 +107,6 @@ class SessionManager:
         self._state = State(policy=policy, clock=clock, random=random)
         self._broadcast = Broadcast()
         self._shelf = Shelf(store, provider, key)
-        self._provider = provider
         self._refresher = Refresher(
             provider=provider,
             transport=transport,
@@ -130,12 +126,19 @@ class SessionManager:
             auto_refresh=auto_refresh,
             random=random,
         )
+        self._shared = runtime
         self._runtime: Runtime | None = None
         self._loaded = False
         self._loading: Flight[None] | None = None
-        #: Settled only by a close: those who wait out the least interval wait here.
-        self._pause: Flight[None] | None = None
-        self._writes = asyncio.Lock()
+        self._handout = Handout(self._keeper, self._state, clock)
+        self._sign_ins = SignIns(
+            keeper=self._keeper,
+            state=self._state,
+            shelf=self._shelf,
+            refresher=self._refresher,
+            provider=provider,
+            clock=clock,
+        )
 
     # What it says without I/O.
 
@@ -218,11 +221,16 @@ class SessionManager:
         if not state.closed:
             state.close()
             self._keeper.dismiss(ManagerClosed())
-            for waited_for in (self._loading, self._pause):
-                if waited_for is not None:
-                    waited_for.settle(error=ManagerClosed())
-        if self._runtime is not None:
-            await self._runtime.aclose()
+            self._handout.close()
+            if self._loading is not None:
+                self._loading.settle(error=ManagerClosed())
+        keeper, runtime = self._keeper, self._runtime
+        if runtime is not None:
+            if self._shared is None:
+                await runtime.aclose(keeper.land)
+            else:
+                await keeper.land()
+            keeper.unbind()
         self._broadcast.close()
 
     async def __aenter__(self) -> Self:
@@ -263,7 +271,9 @@ class SessionManager:
         state = self._state
         if min_ttl is None and rejected is None and state.since <= self._now() < state.until:
             return state.token  # type: ignore[return-value]  # the window is open only with a token
-        return await self._wait_for_token(min_ttl, rejected)
+        _check_min_ttl(min_ttl)
+        await self._ready()
+        return await self._handout.token(min_ttl=min_ttl, rejected=rejected)
 
     async def get_session(self) -> Session | None:
         """
@@ -279,33 +289,7 @@ class SessionManager:
             ManagerClosed: After `aclose()`.
         """
         await self._ready()
-        begun = self._sign_in_id()
-        flown = False
-        while (session := self._state.session) is not None:
-            self._same_sign_in(begun)
-            lifecycle, now = self._state.lifecycle, self._clock.now()
-            left = lifecycle.left(now)
-            if left > lifecycle.margin:
-                return session
-            if session.refresh_token is None or lifecycle.held_back(now) or flown:
-                if left > 0:
-                    return session
-                await self._cannot_refresh(session, flown=flown)
-                continue
-            # While the token is good, nobody waits past the moment where get_token() would.
-            min_ttl = lifecycle.min_ttl()
-            limit = left - min_ttl if left > min_ttl else left
-            flight = self._keeper.begin(session)
-            scheduler = self._keeper.runtime.scheduler
-            await flight.wait(until=now + limit if left > 0 else None, scheduler=scheduler)
-            if not flight.done:
-                if self._state.session is session and limit < left:
-                    return session
-                continue
-            flown = True
-            self._after(flight)
-        self._nobody(begun)
-        return None
+        return await self._handout.session()
 
     async def refresh_session(self, refresh_token: str | None = None) -> Session:
         """
@@ -379,11 +363,7 @@ class SessionManager:
         """
         order = self._state.next_order() if order is None else order
         await self._ready()
-        flight: Flight[Session] = Flight(order=order)
-        work = self._adopt(flight, session, event)
-        self._keeper.run(work, name="async_auth sign-in")
-        await flight.wait()
-        return flight.result()
+        return await self._sign_ins.adopt(session, event=event, order=order)
 
     async def send(self, request: Request) -> Response:
         """
@@ -420,11 +400,7 @@ class SessionManager:
         if session is None:
             self._state.sign_out()
             return
-        up = self._keeper.flight_of(session.refresh_token or "")
-        self._keeper.end("user")
-        self._keeper.dismiss(AuthSessionMissing())
-        self._keeper.flush()
-        await self._see_off(session, up, options)
+        await self._sign_ins.sign_out(session, options)
 
     async def discard(self, session: Session, *, reason: str) -> None:
         """
@@ -438,113 +414,10 @@ class SessionManager:
         """
         await self._ready()
         current = self._state.session
-        if current is None or current.generation != session.generation:
-            return
-        self._keeper.end(reason)
-        self._keeper.dismiss(AuthSessionMissing())
-        self._keeper.flush()
-        await self._see_off(session, None, None)
+        if current is not None and current.generation == session.generation:
+            await self._sign_ins.discard(session, reason)
 
     # Inside.
-
-    async def _wait_for_token(
-        self, min_ttl: float | None, rejected: AccessToken | str | None
-    ) -> AccessToken:
-        _check_min_ttl(min_ttl)
-        await self._ready()
-        state = self._state
-        if state.pinned is not None:
-            return state.pinned
-        begun = self._sign_in_id()
-        refused = self._refused_generation(rejected)
-        flown = False
-        while (session := state.session) is not None:
-            self._same_sign_in(begun)
-            lifecycle, now = state.lifecycle, self._clock.now()
-            left = lifecycle.left(now)
-            if session.generation != refused and left > lifecycle.min_ttl(min_ttl):
-                break
-            if session.refresh_token is None or lifecycle.held_back(now) or flown:
-                if left > 0:
-                    break
-                await self._cannot_refresh(session, flown=flown)
-                continue
-            flight = self._keeper.begin(session)
-            await flight.wait()
-            flown = True
-            self._after(flight)
-        else:
-            self._nobody(begun)
-            raise AuthSessionMissing
-        return state.token or AccessToken(
-            value=session.access_token, expires_at=session.expires_at, generation=session.generation
-        )
-
-    def _refused_generation(self, rejected: AccessToken | str | None) -> int | None:
-        session = self._state.session
-        if isinstance(rejected, AccessToken):
-            return rejected.generation
-        if rejected is not None and session is not None and session.access_token == rejected:
-            return session.generation
-        return None
-
-    def _sign_in_id(self) -> str | None:
-        session = self._state.session
-        return None if session is None else session.sign_in_id
-
-    def _same_sign_in(self, begun: str | None) -> None:
-        # Whoever waited for one account's token must not be given another's.
-        if self._sign_in_id() != begun:
-            raise AuthSessionMissing("Another sign-in has replaced this session.")
-
-    def _after(self, flight: Flight[Session]) -> None:
-        """Raise what ended a flight, unless the caller still has a valid token to get."""
-        error = flight.error
-        if error is None or isinstance(error, RefreshRejected):
-            # A rejection of the current session has left its mark in the state.
-            return
-        if isinstance(error, ManagerClosed):
-            raise error
-        session, now = self._state.session, self._clock.now()
-        if session is None:
-            raise error if isinstance(error, SignInRequired) else AuthSessionMissing()
-        if self._state.lifecycle.left(now) <= 0:
-            raise self._for_now(temporary(error))
-
-    async def _cannot_refresh(self, session: Session, *, flown: bool) -> None:
-        """Raise why an expired session is not refreshed now, or wait out the least interval."""
-        lifecycle, now = self._state.lifecycle, self._clock.now()
-        if session.refresh_token is None:
-            raise AuthSessionMissing("The session has expired and has no refresh token.")
-        if lifecycle.error is not None:
-            raise self._for_now(lifecycle.error)
-        if flown or lifecycle.stale:
-            raise self._for_now(ServerUnavailable("The server's new token has expired already."))
-        # The last refresh succeeded less than `min_interval` ago: a short wait, not an error.
-        pause = self._pause = Flight() if self._pause is None else self._pause
-        await pause.wait(until=lifecycle.not_before, scheduler=self._keeper.runtime.scheduler)
-        if pause.done:
-            pause.result()
-
-    def _for_now(self, error: AuthError) -> TemporaryError:
-        """Return *error* as one that says when to try again."""
-        pause = max(0.0, self._state.lifecycle.not_before - self._clock.now())
-        if isinstance(error, TemporaryError):
-            told = fresh_copy(error)
-        else:
-            told = ServerUnavailable(
-                "The session cannot be refreshed for now.", code=error.code, status=error.status
-            )
-            told.__cause__ = error
-        told.retry_after = pause
-        return told
-
-    def _nobody(self, begun: str | None) -> None:
-        rejection = self._state.lifecycle.rejection
-        if rejection is not None:
-            raise fresh_copy(rejection)
-        if begun is not None:
-            raise AuthSessionMissing
 
     def _initial(self) -> InitialSession:
         event = self._keeper.event(InitialSession)
@@ -579,11 +452,18 @@ class SessionManager:
                 )
             if not old.forked:
                 old.abandon()
-            self._loading = self._pause = None
-            self._writes = asyncio.Lock()
-        self._runtime = Runtime(clock=self._clock, owned=self._owned, drain=self._keeper.land)
-        self._keeper.bind(self._runtime)
-        return self._runtime
+            self._loading = None
+            self._handout.unbind()
+            self._sign_ins.unbind()
+        if self._shared is not None:
+            runtime = self._shared()
+        else:
+            runtime = Runtime(clock=self._clock, owned=self._owned)
+            # Dropped without aclose(): the supervisor and its connections go as well.
+            weakref.finalize(self, runtime.let_go).atexit = False
+        self._runtime = runtime
+        self._keeper.bind(runtime)
+        return runtime
 
     async def _load(self, loading: Flight[None]) -> None:
         try:
@@ -591,7 +471,7 @@ class SessionManager:
         except asyncio.CancelledError:
             loading.settle(error=ManagerClosed())
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
             self._loading = None
             loading.settle(error=error)
             return
@@ -601,111 +481,6 @@ class SessionManager:
         self._broadcast.welcome(self._initial())
         self._keeper.arm()
         loading.settle()
-
-    async def _adopt(self, flight: Flight[Session], session: Session, event: type[Event]) -> None:
-        state, order = self._state, flight.order
-        failure: StoreError | None = None
-        try:
-            async with self._writes:
-                if order < max(state.installed, state.ended):
-                    self._too_late(flight, session)
-                    return
-                generation, sign_in_id = state.generation + 1, new_sign_in_id()
-                new = attrs.evolve(session, generation=generation, sign_in_id=sign_in_id)
-                try:
-                    new = await self._shelf.overwrite(new)
-                except StoreError as error:
-                    failure = error
-                if order < state.ended:
-                    await self._clear(new)
-                    self._too_late(flight, session)
-                    return
-                self._keeper.signed_in(new, event, order=order, stored=failure is None)
-                if failure is not None:
-                    self._keeper.store_failed(failure)
-            self._keeper.flush()
-            flight.settle(new)
-        finally:
-            flight.settle(error=ManagerClosed())
-
-    def _too_late(self, flight: Flight[Session], session: Session) -> None:
-        if flight.order < self._state.ended:
-            flight.settle(error=AuthSessionMissing("A sign-out came between."))
-        else:
-            flight.settle(session)
-
-    async def _see_off(
-        self, session: Session, up: Flight[Session] | None, options: dict[str, Any] | None
-    ) -> None:
-        done: Flight[None] = Flight()
-        work = self._end_everywhere(done, session, up, options)
-        self._keeper.run(work, name="async_auth sign-out")
-        await done.wait()
-        done.result()
-
-    async def _end_everywhere(
-        self,
-        done: Flight[None],
-        session: Session,
-        up: Flight[Session] | None,
-        options: dict[str, Any] | None,
-    ) -> None:
-        failure: Exception | None = None
-        try:
-            async with self._writes:
-                failure = await self._clear(session)
-            if options is not None:
-                await self._tell_server(session, up, options)
-        except asyncio.CancelledError:
-            failure = ManagerClosed()
-            raise
-        except RefreshRejected:
-            # The server ended it before we could: what was asked for is so.
-            pass
-        except Exception as error:
-            failure = temporary(error)
-        finally:
-            self._keeper.flush()
-            done.settle(error=failure)
-
-    async def _clear(self, session: Session) -> StoreError | None:
-        try:
-            await self._shelf.clear(session.sign_in_id)
-        except StoreError as error:
-            self._keeper.store_failed(error, uncleared=session.sign_in_id)
-            return error
-        return None
-
-    async def _tell_server(
-        self, session: Session, up: Flight[Session] | None, options: dict[str, Any]
-    ) -> None:
-        sign_out_request = getattr(self._provider, "sign_out_request", None)
-        if sign_out_request is None:
-            return
-        live = await self._live(session, up)
-        if live is None:
-            return
-        response = await self._refresher.send(sign_out_request(live, **options))
-        parse = getattr(self._provider, "parse_sign_out", None)
-        if parse is not None:
-            parse(response, live)
-
-    async def _live(self, session: Session, up: Flight[Session] | None) -> Session | None:
-        """Return the ended session with a token that is good enough to say goodbye with."""
-        if not self._expired(session):
-            return session
-        if up is not None and up.task is not None:
-            # Its request may have spent the refresh token already.
-            await asyncio.wait({up.task})
-            if up.answer is not None and not self._expired(up.answer):
-                return up.answer
-        if session.refresh_token is None:
-            return None
-        async with self._refresher.lock.hold(self.key):
-            return await self._refresher.ask(session, lambda: None)
-
-    def _expired(self, session: Session) -> bool:
-        return session.expires_at is not None and session.expires_at <= self._clock.now()
 
 
 def _check(name: str, value: object, *methods: str) -> None:

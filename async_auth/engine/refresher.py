@@ -150,9 +150,7 @@ class Refresher:
         request = self.provider.refresh_request(base, now=sent_at)
         sending()
         response = await self.send(request)
-        return self.provider.parse_refresh(
-            response, base, sent_at=sent_at, now=self.clock.now()
-        )
+        return self.provider.parse_refresh(response, base, sent_at=sent_at, now=self.clock.now())
 
     async def send(self, request: Request) -> Response:
         """
@@ -171,15 +169,13 @@ class Refresher:
                 finally:
                     timer.cancel()
         except TimeoutError as error:
-            raise NetworkError(
-                f"No answer within {self.timeout:g} seconds.", sent=True
-            ) from error
+            raise NetworkError(f"No answer within {self.timeout:g} seconds.", sent=True) from error
 
     async def _hold(self, held: AsyncExitStack) -> None:
         hold = self.lock.hold(self.shelf.key)
         await hold.__aenter__()
 
-        async def release(*exc_info: object) -> None:
+        async def release(*_: object) -> None:
             # Whatever was received is saved by now: a lock that fails to let go costs only time.
             try:
                 await hold.__aexit__(None, None, None)
@@ -219,9 +215,7 @@ class Refresher:
                 desk.end("elsewhere", None)
                 raise AuthSessionMissing
 
-    async def _refused(
-        self, base: Session, desk: Desk, error: RefreshRejected
-    ) -> Session | None:
+    async def _refused(self, base: Session, desk: Desk, error: RefreshRejected) -> Session | None:
         # Another process may have rotated while no lock was shared: then the session lives.
         try:
             verdict, found = await self.shelf.look(base, stored=desk.stored())

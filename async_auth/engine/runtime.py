@@ -9,6 +9,7 @@ would still want to wait.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import os
@@ -20,6 +21,9 @@ from async_auth.errors import ConfigurationError
 from async_auth.ports import Clock
 
 logger = logging.getLogger("async_auth.engine")
+
+
+Drain = Callable[[], Awaitable[None]]
 
 
 class Closeable(Protocol):
@@ -41,7 +45,6 @@ class Runtime:
     Args:
         clock: What time it is.
         owned: What to close at the end, or `None`.
-        drain: Awaited before the children are cancelled when it is closed in an orderly way.
     """
 
     def __init__(
@@ -49,11 +52,10 @@ class Runtime:
         *,
         clock: Clock,
         owned: Closeable | None = None,
-        drain: Callable[[], Awaitable[None]] | None = None,
     ):
         self.scheduler = Scheduler(clock)
         self._owned = owned
-        self._drain = drain
+        self._drain: Drain | None = None
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._stop: asyncio.Future[None] = self._loop.create_future()
@@ -92,19 +94,32 @@ class Runtime:
         task.add_done_callback(self._ended)
         return task
 
-    async def aclose(self) -> None:
-        """Cancel the children, close what is owned, and end. Being cancelled stops no closing."""
+    def let_go(self) -> None:
+        """End soon, without waiting: nobody needs it any more. From any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended already
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        if not self._stop.done():
+            self._stop.set_result(None)
+
+    async def aclose(self, drain: Drain | None = None) -> None:
+        """
+        End: wait for *drain*, cancel the children, close what is owned.
+
+        Being cancelled in here stops no closing.
+        """
         if self._task.done() or self.forked:
             return
         if self._loop is not asyncio.get_running_loop():
             if not self._loop.is_running():
                 self.abandon()
                 return
-            closing = asyncio.run_coroutine_threadsafe(self.aclose(), self._loop)
+            closing = asyncio.run_coroutine_threadsafe(self.aclose(drain), self._loop)
             await asyncio.wrap_future(closing)
             return
-        if not self._stop.done():
-            self._stop.set_result(None)
+        self._drain = drain if self._drain is None else self._drain
+        self._end()
         await asyncio.wait({self._task})
 
     def abandon(self) -> None:

@@ -11,7 +11,9 @@ import asyncio
 import heapq
 import itertools
 import logging
+import weakref
 from collections.abc import Callable
+from typing import Protocol
 
 from async_auth.ports import Clock
 
@@ -25,12 +27,32 @@ TOLERANCE = 1.0
 SPREAD = 0.01
 
 
+class Follower(Protocol):
+    """Somebody whose times are stated on the wall clock."""
+
+    def set_back(self, step: float) -> None:
+        """Follow a wall clock that was set by *step* (negative) seconds."""
+        ...
+
+
+def weakly(method: Callable[[], object]) -> Callable[[], object]:
+    """Return a callback that does not keep the method's owner alive, and does nothing then."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        alive = reference()
+        if alive is not None:
+            alive()
+
+    return call
+
+
 class Timer:
     """One appointment; `cancel()` is idempotent."""
 
     __slots__ = ("at", "callback", "spread")
 
-    def __init__(self, at: float, callback: Callable[[], object] | None, spread: bool):  # noqa: FBT001 - internal, called in one place
+    def __init__(self, at: float, callback: Callable[[], object] | None, *, spread: bool):
         self.at = at
         self.callback = callback
         self.spread = spread
@@ -56,8 +78,8 @@ class Scheduler:
         self._monotonic = clock.monotonic()
         self._nap: asyncio.Timeout | None = None
         self._nap_until = 0.0
-        #: Called with the step (negative seconds) when the wall clock was set back.
-        self.on_set_back: dict[object, Callable[[float], object]] = {}
+        #: Who is told, with the step in (negative) seconds, that the wall clock was set back.
+        self.followers: weakref.WeakSet[Follower] = weakref.WeakSet()
 
     def __len__(self) -> int:
         return sum(timer.callback is not None for _, _, timer in self._heap)
@@ -72,7 +94,7 @@ class Scheduler:
             spread: Whether many of these that became overdue in a suspend should start one by
                 one instead of all at once.
         """
-        timer = Timer(at, callback, spread)
+        timer = Timer(at, callback, spread=spread)
         heapq.heappush(self._heap, (at, next(self._count), timer))
         if self._nap is not None and at < self._nap_until:
             self._nap.reschedule(0)
@@ -125,8 +147,8 @@ class Scheduler:
         for _, _, timer in self._heap:
             timer.at += step
         self._heap = [(timer.at, count, timer) for _, count, timer in self._heap]
-        for callback in list(self.on_set_back.values()):
-            _call(callback, step)
+        for follower in list(self.followers):
+            _call(follower.set_back, step)
 
     def _spread(self, now: float) -> None:
         # The machine slept, or the clock was set forward: time has passed for everybody at once.

@@ -152,9 +152,7 @@ class Shelf:
             raise StoreError(
                 f"The record is not what this provider writes ({type(error).__name__})."
             ) from None
-        return attrs.evolve(
-            session, generation=record.generation, sign_in_id=record.sign_in_id
-        )
+        return attrs.evolve(session, generation=record.generation, sign_in_id=record.sign_in_id)
 
     async def _record(self) -> Record | None:
         try:

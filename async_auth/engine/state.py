@@ -79,8 +79,7 @@ class State:
         """Make *session* the current one, as it stands."""
         self.generation = max(self.generation, session.generation)
         self.installed, self.stored = order, stored
-        now = self.clock.now()
-        self._become(self.lifecycle.signed_in(session, now=now, u=self.random()))
+        self._become(self.lifecycle.signed_in(session, u=self.random()))
         return session
 
     def refresh(self, session: Session, *, stored: bool) -> None:
@@ -89,9 +88,7 @@ class State:
         self.stored = stored or self.stored
         now = self.clock.now()
         self._become(
-            self.lifecycle.refreshed(
-                session, now=now, u=self.random(), u_backoff=self.random()
-            )
+            self.lifecycle.refreshed(session, now=now, u=self.random(), u_backoff=self.random())
         )
 
     def fail(self, error: AuthError) -> None:

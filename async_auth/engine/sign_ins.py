@@ -1,0 +1,182 @@
+"""Beginning and ending sign-ins: the store and the server, in tasks of ours.
+
+Callers wait here and may be cancelled; the work goes on. What is adopted and what is ended in
+memory is the keeper's; the order of calls, not of answers, decides which sign-in stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import attrs
+
+from async_auth.engine.keeper import Keeper
+from async_auth.engine.refresher import Refresher, temporary
+from async_auth.engine.shelf import Shelf
+from async_auth.engine.single_flight import Flight
+from async_auth.engine.state import State, new_sign_in_id
+from async_auth.errors import AuthSessionMissing, ManagerClosed, RefreshRejected, StoreError
+from async_auth.events import Event
+from async_auth.ports import Clock, Provider
+from async_auth.session import Session
+
+
+@attrs.define(eq=False)
+class SignIns:
+    """
+    Begins and ends the sign-ins of one keeper.
+
+    Args:
+        keeper: Who keeps the session.
+        state: The session in memory.
+        shelf: The session in the store.
+        refresher: Sends requests, and refreshes a last time for a goodbye.
+        provider: Builds the sign-out request, if it has `sign_out_request`.
+        clock: What time it is.
+    """
+
+    keeper: Keeper
+    state: State
+    shelf: Shelf
+    refresher: Refresher
+    provider: Provider
+    clock: Clock
+    #: One sign-in or sign-out at a time writes the store, so that the last call's write is last.
+    _writes: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
+
+    def unbind(self) -> None:
+        """Forget the locks of a loop that is gone."""
+        self._writes = asyncio.Lock()
+
+    async def adopt(self, session: Session, *, event: type[Event], order: int) -> Session:
+        """Make *session* the current one, unless a later call has been faster."""
+        flight: Flight[Session] = Flight(order=order)
+        self.keeper.run(self._adopt(flight, session, event), name="async_auth sign-in")
+        await flight.wait()
+        return flight.result()
+
+    async def sign_out(self, session: Session, options: dict[str, Any]) -> None:
+        """End *session* here, then in the store, then at the server."""
+        up = self.keeper.flight_of(session.refresh_token or "")
+        self._end("user")
+        await self._see_off(session, up, options)
+
+    async def discard(self, session: Session, reason: str) -> None:
+        """End *session*, of which the server says that it is over, here and in the store."""
+        self._end(reason)
+        await self._see_off(session, None, None)
+
+    def _end(self, reason: str) -> None:
+        self.keeper.end(reason)
+        self.keeper.dismiss(AuthSessionMissing())
+        self.keeper.flush()
+
+    async def _adopt(self, flight: Flight[Session], session: Session, event: type[Event]) -> None:
+        try:
+            async with self._writes:
+                if flight.order < max(self.state.installed, self.state.ended):
+                    self._too_late(flight, session)
+                    return
+                new, failure = await self._store(session)
+                if flight.order < self.state.ended:
+                    await self._clear(new)
+                    self._too_late(flight, session)
+                    return
+                self.keeper.signed_in(new, event, order=flight.order, stored=failure is None)
+                if failure is not None:
+                    self.keeper.store_failed(failure)
+            self.keeper.flush()
+            flight.settle(new)
+        finally:
+            flight.settle(error=ManagerClosed())
+
+    async def _store(self, session: Session) -> tuple[Session, StoreError | None]:
+        new = attrs.evolve(
+            session, generation=self.state.generation + 1, sign_in_id=new_sign_in_id()
+        )
+        try:
+            return await self.shelf.overwrite(new), None
+        except StoreError as error:
+            # Signed in all the same: the session lives in memory, and the save is retried.
+            return new, error
+
+    def _too_late(self, flight: Flight[Session], session: Session) -> None:
+        if flight.order < self.state.ended:
+            flight.settle(error=AuthSessionMissing("A sign-out came between."))
+        else:
+            flight.settle(session)
+
+    async def _see_off(
+        self, session: Session, up: Flight[Session] | None, options: dict[str, Any] | None
+    ) -> None:
+        done: Flight[None] = Flight()
+        work = self._end_everywhere(done, session, up, options)
+        self.keeper.run(work, name="async_auth sign-out")
+        await done.wait()
+        done.result()
+
+    async def _end_everywhere(
+        self,
+        done: Flight[None],
+        session: Session,
+        up: Flight[Session] | None,
+        options: dict[str, Any] | None,
+    ) -> None:
+        failure: Exception | None = None
+        try:
+            async with self._writes:
+                failure = await self._clear(session)
+            if options is not None:
+                await self._tell_server(session, up, options)
+        except asyncio.CancelledError:
+            failure = ManagerClosed()
+            raise
+        except RefreshRejected:
+            # The server ended it before we could: what was asked for is so.
+            pass
+        except Exception as error:  # noqa: BLE001
+            # A stranger's provider or transport: the caller is told, the session stays ended.
+            failure = temporary(error)
+        finally:
+            self.keeper.flush()
+            done.settle(error=failure)
+
+    async def _clear(self, session: Session) -> StoreError | None:
+        try:
+            await self.shelf.clear(session.sign_in_id)
+        except StoreError as error:
+            self.keeper.store_failed(error, uncleared=session.sign_in_id)
+            return error
+        return None
+
+    async def _tell_server(
+        self, session: Session, up: Flight[Session] | None, options: dict[str, Any]
+    ) -> None:
+        sign_out_request = getattr(self.provider, "sign_out_request", None)
+        if sign_out_request is None:
+            return
+        live = await self._live(session, up)
+        if live is None:
+            return
+        response = await self.refresher.send(sign_out_request(live, **options))
+        parse = getattr(self.provider, "parse_sign_out", None)
+        if parse is not None:
+            parse(response, live)
+
+    async def _live(self, session: Session, up: Flight[Session] | None) -> Session | None:
+        """Return the ended session with a token that is good enough to say goodbye with."""
+        if not self._expired(session):
+            return session
+        if up is not None and up.task is not None:
+            # Its request may have spent the refresh token already.
+            await asyncio.wait({up.task})
+            if up.answer is not None and not self._expired(up.answer):
+                return up.answer
+        if session.refresh_token is None:
+            return None
+        async with self.refresher.lock.hold(self.shelf.key):
+            return await self.refresher.ask(session, lambda: None)
+
+    def _expired(self, session: Session) -> bool:
+        return session.expires_at is not None and session.expires_at <= self.clock.now()
