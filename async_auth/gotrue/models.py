@@ -94,11 +94,20 @@ class JsonObject:
     The base of the objects below.
 
     Args:
-        raw: The members as they were sent. `to_json()` starts from them; empty for a value that
-            was made by hand.
+        raw: The members as they were sent. A value that was made or changed by hand fills in
+            what is new, so that this is always the whole object.
     """
 
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        changed = {
+            field.name: field.metadata[_WRITE](getattr(self, field.name))
+            for field in _members(type(self))
+            if getattr(self, field.name) != _as_sent(field, self.raw)
+        }
+        if changed:
+            object.__setattr__(self, "raw", {**self.raw, **changed})
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -113,13 +122,9 @@ class JsonObject:
         """
         if not isinstance(value, Mapping):
             raise ProtocolError(f"{cls.__name__}: expected a JSON object, got something else.")
-        read = {
-            field.name: field.metadata[_READ](value[field.name])
-            for field in _members(cls)
-            if value.get(field.name) is not None
-        }
-        usable = {name: found for name, found in read.items() if found is not None}
-        return cls(raw=dict(value), **usable)
+        return cls(
+            raw=dict(value), **{field.name: _as_sent(field, value) for field in _members(cls)}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """
@@ -128,13 +133,7 @@ class JsonObject:
         Raises:
             TypeError: It was given something that JSON cannot say.
         """
-        as_sent = type(self).from_json(self.raw)
-        changed = {
-            field.name: field.metadata[_WRITE](getattr(self, field.name))
-            for field in _members(type(self))
-            if getattr(self, field.name) != getattr(as_sent, field.name)
-        }
-        found: dict[str, Any] = plain({**self.raw, **changed})
+        found: dict[str, Any] = plain(dict(self.raw))
         return found
 
     @property
@@ -146,6 +145,14 @@ class JsonObject:
             for name, value in self.raw.items()
             if name not in known or not _is_whole(value, known[name](value))
         }
+
+
+def _as_sent(field: attrs.Attribute[Any], raw: Mapping[str, Any]) -> Any:
+    found = None if raw.get(field.name) is None else field.metadata[_READ](raw[field.name])
+    if found is not None:
+        return found
+    default: Any = field.default
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]  # attrs declares its class as a function
 
 
 def _is_whole(value: Any, read: Any) -> bool:

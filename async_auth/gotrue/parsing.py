@@ -149,7 +149,7 @@ def session_in(
     )
 
 
-def session_from_tokens(  # noqa: PLR0913 - the parts of one session, each from another place
+def session_from_tokens(
     access_token: str,
     refresh_token: str | None,
     user: User | None,

@@ -193,7 +193,7 @@ def _extra_of(record: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, 
         if record.get(name) is not None and found.get(name) is None
     }
     aside = record.get("extra")
-    return {**unknown, **unusable, **(aside if isinstance(aside, Mapping) else {})}
+    return {**unusable, **(aside if isinstance(aside, Mapping) else {}), **unknown}
 
 
 def _taking_over(found: Session, old: Session) -> Session:

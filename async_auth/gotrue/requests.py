@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from async_auth.core.plain_json import read_json
 from async_auth.errors import AuthSessionMissing, ConfigurationError, Malformed
@@ -71,19 +70,20 @@ def _checked_api_key(value: Any) -> str | None:
     return value
 
 
-def _checked_headers(value: HeadersLike | None) -> CIMultiDictProxy[str]:
+def _checked_headers(value: HeadersLike | None) -> tuple[tuple[str, str], ...]:
     try:
-        headers = CIMultiDict(value or ())
+        pairs = value.items() if isinstance(value, Mapping) else value or ()
+        headers = tuple((name, content) for name, content in pairs)
     except (TypeError, ValueError):
         raise ConfigurationError("headers must be a mapping of text to text.") from None
-    for name, content in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
+    for name, content in headers:
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError("headers has a name that HTTP does not allow.")
         if not _fits_a_header(content):
             raise ConfigurationError(
                 f"headers: the value of {name} must be text that an HTTP header can carry."
             )
-    return CIMultiDictProxy(headers)
+    return headers
 
 
 def _fits_a_header(value: Any) -> bool:
@@ -114,7 +114,7 @@ class Endpoint:
 
     url: str = attrs.field()
     api_key: str | None = attrs.field(default=None, converter=_checked_api_key, repr=False)
-    headers: CIMultiDictProxy[str] = attrs.field(
+    headers: tuple[tuple[str, str], ...] = attrs.field(
         default=None, converter=_checked_headers, repr=False, kw_only=True
     )
     allow_insecure: bool = attrs.field(default=False, kw_only=True)
@@ -154,26 +154,27 @@ class Endpoint:
             b"" if body is None else _as_json(body),
         )
 
-    def _headers(self, bearer: str | None, *, has_body: bool) -> CIMultiDict[str]:
+    def _headers(self, bearer: str | None, *, has_body: bool) -> list[tuple[str, str]]:
         if bearer is not None and (not bearer.strip() or not _fits_a_header(bearer)):
             raise Malformed("The access token is empty or has characters that no token has.")
-        headers: CIMultiDict[str] = CIMultiDict()
-        if self.api_key is not None:
-            headers["apikey"] = self.api_key
         token = self.api_key if bearer is None else bearer
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        headers["X-Supabase-Api-Version"] = API_VERSION
-        headers["X-Client-Info"] = client_info()
-        if has_body:
-            headers["Content-Type"] = "application/json"
-        for name in self.headers:
-            headers.popall(name, None)
-        headers.extend(self.headers)
-        return headers
+        ours = {
+            "apikey": self.api_key,
+            "Authorization": None if token is None else f"Bearer {token}",
+            "X-Supabase-Api-Version": API_VERSION,
+            "X-Client-Info": client_info(),
+            "Content-Type": "application/json" if has_body else None,
+        }
+        theirs = {name.lower() for name, _ in self.headers}
+        kept = [
+            (name, value)
+            for name, value in ours.items()
+            if value is not None and name.lower() not in theirs
+        ]
+        return [*kept, *self.headers]
 
 
-def sign_up_request(  # noqa: PLR0913 - GoTrue's own arguments, each independent
+def sign_up_request(
     api: Endpoint,
     *,
     email: str | None = None,

@@ -61,34 +61,33 @@ def parse_origin(entry: str | URL) -> Origin:
         url = URL(entry)
         scheme, host, port = url.scheme, url.raw_host, url.port
     except (TypeError, ValueError):
-        shown = str(entry).rpartition("@")[2].partition("?")[0].partition("#")[0]
-        raise ConfigurationError(f"origins: {shown!r} is not a URL.") from None
+        raise ConfigurationError(f"origins: {spelling_of(entry)!r} is not a URL.") from None
     scheme = PLAIN.get(scheme, scheme)
     if scheme not in SAME_SERVER or not host or port is None:
         raise ConfigurationError(
-            f"origins: {spelling_of(url)!r} is no origin; write scheme, host and perhaps a port, "
+            f"origins: {spelling_of(entry)!r} is no origin; write scheme, host and perhaps a port, "
             "such as 'https://api.example.com'."
         )
     if "*" in host:
         raise ConfigurationError(
-            f"origins: {spelling_of(url)!r} holds a wildcard; name each host that gets the token."
+            f"origins: {spelling_of(entry)!r} holds a wildcard; name each host that gets the token."
         )
     if url.raw_path not in {"", "/"} or url.raw_query_string or url.raw_fragment:
         raise ConfigurationError(
-            f"origins: {spelling_of(url)!r} must end after the host or port; a token goes to a "
+            f"origins: {spelling_of(entry)!r} must end after the host or port; a token goes to a "
             "whole origin, not to a path."
         )
     if url.raw_user is not None or url.raw_password is not None:
         raise ConfigurationError(
-            f"origins: the entry for {spelling_of(url)!r} must not hold a user name or password."
+            f"origins: the entry for {spelling_of(entry)!r} must not hold a user name or password."
         )
     return scheme, host, port
 
 
-def spelling_of(url: URL) -> str:
-    """Return *url* without what may be secret: userinfo, query and fragment."""
-    authority = url.host_port_subcomponent
-    return f"{url.scheme}://{authority}{url.raw_path}" if authority else url.raw_path
+def spelling_of(entry: str | URL) -> str:
+    """Return *entry* as it was given, without what may be secret: userinfo, query, fragment."""
+    scheme, separator, rest = str(entry).partition("#")[0].partition("?")[0].rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def is_loopback(host: str) -> bool:

@@ -152,8 +152,11 @@ class SessionFile:
     def _content(self) -> bytes | None:
         try:
             return self.path.read_bytes()
-        except FileNotFoundError:
-            return None
+        except FileNotFoundError as error:
+            # "No session" signs out whoever hears it. A folder that is gone does not say that.
+            if self.path.parent.is_dir():
+                return None
+            raise store_error("cannot read", self.path, error) from error
         except OSError as error:
             raise store_error("cannot read", self.path, error) from error
 

@@ -22,6 +22,7 @@ from async_auth.testing.gotrue.credentials import check_email, check_phone
 from async_auth.testing.gotrue.faults import Faults
 from async_auth.testing.gotrue.options import Options
 from async_auth.testing.gotrue.refusals import Refusal
+from async_auth.testing.gotrue.sessions import Sessions
 from async_auth.testing.gotrue.state import GoTrueState
 from async_auth.testing.gotrue.tokens import KeyRing
 
@@ -92,7 +93,7 @@ class GoTrueServer:
         )
         keys = KeyRing(algorithm) if jwt_secret is None else KeyRing(algorithm, jwt_secret)
         self.clock: Clock = SystemClock() if clock is None else clock
-        self._state = GoTrueState(options, keys)
+        self._state = GoTrueState(Sessions(options, keys))
         self._app = GoTrueApp(self._state, self.clock)
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -101,7 +102,7 @@ class GoTrueServer:
         where = self.url if self._runner is not None else "closed"
         return (
             f"<GoTrueServer {where} users={len(self._state.users)} "
-            f"sessions={len(self._state.sessions)} issued={self.issued}>"
+            f"sessions={len(self._state.sessions.rows)} issued={self.issued}>"
         )
 
     async def __aenter__(self) -> Self:
@@ -135,7 +136,7 @@ class GoTrueServer:
             raise
         self._runner = runner
         self._port = runner.addresses[0][1]
-        self._state.issuer = self.url
+        self._state.sessions.issuer = self.url
 
     async def aclose(self) -> None:
         """Stop listening and close every connection; twice is fine. The state is kept."""
@@ -175,7 +176,7 @@ class GoTrueServer:
     @property
     def issued(self) -> int:
         """How many new refresh tokens were handed out for old ones: rotations, not sign-ins."""
-        return self._state.rotations
+        return self._state.sessions.rotations
 
     @property
     def faults(self) -> Faults:
@@ -228,7 +229,7 @@ class GoTrueServer:
 
     def session_ids(self, user_id: str) -> list[str]:
         """Return the ids of the user's sessions, the oldest first."""
-        return [session.id for session in self._state.sessions_of(user_id)]
+        return [session.id for session in self._state.sessions.of(user_id)]
 
     def confirm_user(self, user_id: str) -> None:
         """Confirm the user's e-mail address and phone number, as the link in the mail would."""
@@ -262,12 +263,11 @@ class GoTrueServer:
 
     def revoke_session(self, session_id: str) -> None:
         """End one session, as a logout elsewhere would; one that is not there is no error."""
-        self._state.delete_session(session_id)
+        self._state.sessions.delete(session_id)
 
     def revoke_sessions(self, user_id: str) -> None:
         """End all of the user's sessions."""
-        for session_id in self.session_ids(user_id):
-            self._state.delete_session(session_id)
+        self._state.sessions.delete_of(user_id)
 
     def rotate_keys(self, *, keep_old: bool = True) -> None:
         """

@@ -20,6 +20,7 @@ from aiohttp import (
     ClientMiddlewareType,
     ClientRequest,
     ClientResponse,
+    IOBasePayload,
     MultipartWriter,
     Payload,
     hdrs,
@@ -113,14 +114,17 @@ async def answer_refusal(
     """Refresh the *token* that *response* refuses and send the request again, where that helps."""
     last = False
     while response.status == UNAUTHORIZED and not last and token.generation != 0:
+        uploaded = upload_ended(request)
         try:
-            if not await refuses_token(response, request):
+            if not await refuses_token(response, readable=uploaded):
                 break
             # Where somebody else has refreshed it already, the next token is not new for us: if
             # that one is refused as well, it gets its refresh too.
             last = current_generation(manager) in {None, token.generation}
             refreshed = await manager.get_token(rejected=token)
-            if refreshed.generation == token.generation or not can_replay(request):
+            if refreshed.generation == token.generation or not can_replay(
+                request, uploaded=uploaded
+            ):
                 break
         except TemporaryError:
             break  # the 401 is the server's true answer
@@ -143,16 +147,17 @@ def current_generation(manager: TokenSource) -> int | None:
     return generation if isinstance(generation, int) else None
 
 
-async def refuses_token(response: ClientResponse, request: ClientRequest) -> bool:
+async def refuses_token(response: ClientResponse, *, readable: bool) -> bool:
     """
     Whether a 401 means the token itself. Reads a small body, which frees the connection.
 
-    It must be free: the refresh may need one from the same pool.
+    It must be free: the refresh may need one from the same pool. Where the body of the request
+    is still on its way the response is not *readable*: aiohttp would wait for the one to end.
     """
     if codes_in_headers(response) & NOT_THE_TOKEN:
         return False
     declared = response.content_length
-    if (declared is not None and declared > BODY_MAX) or not upload_ended(request):
+    if (declared is not None and declared > BODY_MAX) or not readable:
         return True
     try:
         await response.read()
@@ -177,27 +182,32 @@ def codes_in_body(answer: Any) -> set[str]:
     return {value for value in values if isinstance(value, str)}
 
 
-def can_replay(request: ClientRequest) -> bool:
-    """Whether the body can be sent again, whole."""
+def can_replay(request: ClientRequest, *, uploaded: bool) -> bool:
+    """Whether the body can be sent again, whole; *uploaded*: all of it was sent once."""
     body = request.body
-    if not isinstance(body, Payload):
-        return True
-    if is_consumed(body):
-        return False
-    # aiohttp rewinds a file before it sends it again, but must not do so under a first reader.
-    return isinstance(body, BytesPayload | BytesIOPayload) or upload_ended(request)
+    return not isinstance(body, Payload) or is_repeatable(body, uploaded=uploaded)
 
 
-def is_consumed(body: Payload) -> bool:
-    """Whether *body*, or a part of it, was a stream that is used up."""
+def is_repeatable(body: Payload, *, uploaded: bool) -> bool:
+    """Whether *body* is in memory, or a file at rest; what we do not know is a stream."""
     if isinstance(body, MultipartWriter):
         # Before 3.14 a multipart body does not answer for its parts.
-        return body.consumed or any(is_consumed(part) for part, _, _ in body)
-    return body.consumed
+        return not body.consumed and all(
+            is_repeatable(part, uploaded=uploaded) for part, _, _ in body
+        )
+    if isinstance(body, BytesPayload | BytesIOPayload):
+        return True
+    # aiohttp rewinds a file before it sends it again, but must not do so under its first reader,
+    # and calls one that it cannot rewind consumed.
+    return isinstance(body, IOBasePayload) and uploaded and not body.consumed
 
 
 def upload_ended(request: ClientRequest) -> bool:
-    """Whether the body was sent to its end; a server may say 401 before it has read it all."""
+    """
+    Whether the body was sent to its end; a server may say 401 before it has read it all.
+
+    To be asked as soon as the response is there: its end stops an upload that is still going on.
+    """
     # No public attribute says this before 3.14. Without this one no file would be replayed.
     writer: Any = getattr(request, "_writer", request)
     return writer is None or (writer is not request and bool(writer.done()))

@@ -19,9 +19,10 @@ from aiohttp import web
 from async_auth.errors import InvalidToken, TokenExpired
 from async_auth.ports import Clock
 from async_auth.testing.gotrue import bodies
+from async_auth.testing.gotrue.answers import Answer
 from async_auth.testing.gotrue.faults import Fault, Faults
 from async_auth.testing.gotrue.refusals import Refusal, wire_form
-from async_auth.testing.gotrue.state import Answer, GoTrueState
+from async_auth.testing.gotrue.state import GoTrueState
 
 #: A resource that is not GoTrue's: it looks at the bearer token as any API would, by itself.
 PROTECTED_PATH = "/rest/v1/echo"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
+import math
 import secrets
 import uuid
 from typing import Any
@@ -25,7 +26,10 @@ def new_id() -> str:
 
 def rfc3339(at: float) -> str:
     """Return the time as Go writes it: nanoseconds with the trailing zeros trimmed, `Z`."""
-    seconds, fraction = divmod(round(at * _NANOSECONDS), _NANOSECONDS)
+    # The fraction by itself: as a float, the whole number of nanoseconds would not be exact.
+    whole = math.floor(at)
+    more, fraction = divmod(round((at - whole) * _NANOSECONDS), _NANOSECONDS)
+    seconds = whole + more
     day = dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
     digits = f".{fraction:09d}".rstrip("0").rstrip(".")
     return f"{day:%Y-%m-%dT%H:%M:%S}{digits}Z"

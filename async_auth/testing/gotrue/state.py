@@ -1,8 +1,7 @@
-"""The server's whole state and every change of it, without HTTP, clock or tasks.
+"""The server's whole state: its users, what they may do, and their sessions.
 
 Each method takes *now* (unix seconds), does its work at once and returns what to answer, or raises
-`Refusal` having changed nothing (the revocation that a reused token brings is the one exception,
-for that is what the real server does). Nothing here may be called from two threads at once.
+`Refusal` having changed nothing. No HTTP, no clock, no tasks; one thread at a time.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from async_auth.errors import ConfigurationError, InvalidToken
 from async_auth.testing.gotrue import tokens
+from async_auth.testing.gotrue.answers import Answer
 from async_auth.testing.gotrue.credentials import (
     check_email,
     check_password,
@@ -25,37 +25,10 @@ from async_auth.testing.gotrue.credentials import (
 )
 from async_auth.testing.gotrue.options import Options
 from async_auth.testing.gotrue.refusals import Refusal
-from async_auth.testing.gotrue.rotation import Repeat, Reuse, Rotate, Verdict, judge_v1, judge_v2
-from async_auth.testing.gotrue.rows import (
-    Identity,
-    Password,
-    RefreshToken,
-    SessionRow,
-    User,
-    new_id,
-)
+from async_auth.testing.gotrue.rows import Identity, Password, SessionRow, User, new_id
+from async_auth.testing.gotrue.sessions import Sessions
 
 _BEARER = re.compile(r"bearer\s+(\S+)\s*\Z", re.IGNORECASE)
-
-
-def _count(rows: Mapping[str, object]) -> str:
-    return str(len(rows))
-
-
-@attrs.frozen
-class Answer:
-    """
-    What to answer with.
-
-    Args:
-        body: The JSON value; `None` for an empty body.
-        headers: Headers beside the usual ones.
-        status: The HTTP status.
-    """
-
-    body: Any = attrs.field(repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    status: int = 200
 
 
 @attrs.frozen
@@ -70,28 +43,27 @@ class Caller:
 @attrs.define
 class GoTrueState:
     """
-    Users, sessions and refresh tokens, and the rules that change them.
+    Users and their sessions.
 
     Args:
-        options: The rules.
-        keys: What access tokens are signed with.
-        issuer: The `iss` of access tokens.
+        sessions: The sessions, with the rules and keys that hold for them.
         users: By id.
-        sessions: By id.
-        rotations: How many new refresh tokens were handed out in exchange for another.
     """
 
-    options: Options
-    keys: tokens.KeyRing
-    issuer: str = ""
-    users: dict[str, User] = attrs.field(factory=dict, repr=_count)
-    sessions: dict[str, SessionRow] = attrs.field(factory=dict, repr=_count)
-    rotations: int = 0
-    _sign_ins: int = 0
+    sessions: Sessions
+    users: dict[str, User] = attrs.field(factory=dict, repr=False)
     #: E-mail addresses and phone numbers, to user ids.
     _names: dict[str, str] = attrs.field(factory=dict, repr=False)
-    #: Refresh tokens of version 1, to their rows and their sessions' ids.
-    _tokens: dict[str, tuple[RefreshToken, str]] = attrs.field(factory=dict, repr=False)
+
+    @property
+    def options(self) -> Options:
+        """The rules."""
+        return self.sessions.options
+
+    @property
+    def keys(self) -> tokens.KeyRing:
+        """What access tokens are signed with."""
+        return self.sessions.keys
 
     # ── signing up and in ──────────────────────────────────────────────────────────────────────
 
@@ -123,7 +95,7 @@ class GoTrueState:
             now=now,
         )
         if self.options.autoconfirm:
-            return self._sign_in(user, "password", now=now, fresh=True)
+            return self.sessions.open(user, "password", now=now, fresh=True)
         user.confirmation_sent_at = now
         return Answer(user.wire_form(fresh=True))
 
@@ -132,7 +104,7 @@ class GoTrueState:
             raise Refusal(422, "anonymous_provider_disabled", "Anonymous sign-ins are disabled")
         user = User(created_at=now, updated_at=now, user_metadata=dict(data), is_anonymous=True)
         self.users[user.id] = user
-        return self._sign_in(user, "anonymous", now=now, fresh=True)
+        return self.sessions.open(user, "anonymous", now=now, fresh=True)
 
     def _sign_up_again(self, user: User, *, now: float) -> Answer:
         if self.options.autoconfirm:
@@ -145,7 +117,7 @@ class GoTrueState:
                 429,
                 "over_email_send_rate_limit",
                 "For security purposes, you can only request this after "
-                f"{math.ceil(wait)} seconds.",
+                f"{math.floor(wait)} seconds.",
             )
         user.confirmation_sent_at = now
         return Answer(user.wire_form())
@@ -169,177 +141,12 @@ class GoTrueState:
             raise Refusal(400, "email_not_confirmed", "Email not confirmed")
         if phone and user.phone_confirmed_at is None:
             raise Refusal(400, "phone_not_confirmed", "Phone not confirmed")
-        answer = self._sign_in(user, "password", now=now)
+        answer = self.sessions.open(user, "password", now=now)
         return attrs.evolve(answer, body={**answer.body, "weak_password": None})
-
-    def _sign_in(self, user: User, method: str, *, now: float, fresh: bool = False) -> Answer:
-        user.last_sign_in_at = user.updated_at = now
-        self._sign_ins += 1
-        session = SessionRow(
-            user_id=user.id,
-            created_at=now,
-            refreshed_at=now,
-            number=self._sign_ins,
-            method=method,
-            token_version=self.options.token_version,
-        )
-        self.sessions[session.id] = session
-        if session.token_version == 1:
-            self._add_token(session, parent=None, now=now)
-        headers = {"sb-auth-user-id": user.id, "sb-auth-session-id": session.id}
-        return self._session_answer(user, session, headers, now=now, fresh=fresh)
-
-    # ── refreshing ─────────────────────────────────────────────────────────────────────────────
 
     def refresh(self, text: str, *, now: float) -> Answer:
         """Spend a refresh token: POST /token?grant_type=refresh_token."""
-        session, token, counter = self._find_session(text)
-        user = self.users[session.user_id]
-        headers = {"sb-auth-user-id": user.id}
-        if user.is_banned(now):
-            raise Refusal(400, "user_banned", "Invalid Refresh Token: User Banned", headers=headers)
-        headers["sb-auth-session-id"] = session.id
-        self._check_validity(session, headers, now=now)
-        verdict: Verdict = (
-            judge_v2(counter, session, self.options, now=now)
-            if token is None
-            else judge_v1(token, session, self.options, now=now)
-        )
-        match verdict:
-            case Rotate():
-                self._rotate(session, token, now=now)
-                user.updated_at = now
-                headers["sb-auth-refresh-token-reuse"] = "false"
-            case Repeat(causes=causes):
-                if causes:
-                    headers["sb-auth-refresh-token-reuse-cause"] = ",".join(causes)
-            case Reuse():
-                self._punish(session, token, headers, now=now)
-        return self._session_answer(user, session, headers, now=now)
-
-    def _find_session(self, text: str) -> tuple[SessionRow, RefreshToken | None, int]:
-        not_found = Refusal(
-            400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found"
-        )
-        if tokens.is_v1(text):
-            if text not in self._tokens:
-                raise not_found
-            token, session_id = self._tokens[text]
-            return self.sessions[session_id], token, 0
-        parts = tokens.read_v2(text)
-        if parts is None:
-            raise Refusal(400, "validation_failed", "Refresh token is not valid")
-        session = self.sessions.get(parts.session_id)
-        if session is None:
-            raise not_found
-        if not parts.made_with(session.key):
-            raise Refusal(400, "validation_failed", "Refresh token is not valid")
-        return session, None, parts.counter
-
-    def _check_validity(
-        self, session: SessionRow, headers: Mapping[str, str], *, now: float
-    ) -> None:
-        options = self.options
-
-        def refuse(why: str) -> Refusal:
-            return Refusal(
-                400,
-                "session_expired",
-                f"Invalid Refresh Token: Session Expired{why}",
-                headers=headers,
-            )
-
-        if options.timebox is not None and now > session.created_at + options.timebox:
-            raise refuse("")
-        if options.inactivity is not None and now > session.refreshed_at + options.inactivity:
-            raise refuse(" (Inactivity)")
-        if options.single_session and any(
-            other.number > session.number for other in self.sessions_of(session.user_id)
-        ):
-            raise refuse(" (Revoked by Newer Login)")
-
-    def _rotate(self, session: SessionRow, spent: RefreshToken | None, *, now: float) -> None:
-        self.rotations += 1
-        session.refreshed_at = now
-        if spent is None:
-            session.counter += 1
-            return
-        spent.revoked, spent.updated_at = True, now
-        self._add_token(session, parent=spent.token, now=now)
-
-    def _add_token(self, session: SessionRow, *, parent: str | None, now: float) -> None:
-        token = RefreshToken(token=tokens.new_v1(), parent=parent, updated_at=now)
-        session.family.append(token)
-        self._tokens[token.token] = token, session.id
-
-    def _punish(
-        self,
-        session: SessionRow,
-        token: RefreshToken | None,
-        headers: dict[str, str],
-        *,
-        now: float,
-    ) -> None:
-        if token is None:
-            self.delete_session(session.id)
-            headers["sb-auth-refresh-token-rotated"] = "true"
-        for member in session.family:
-            # Only those that were active: their interval begins now, the others' is over.
-            if not member.revoked:
-                member.revoked, member.updated_at = True, now
-        raise Refusal(
-            400,
-            "refresh_token_already_used",
-            "Invalid Refresh Token: Already Used",
-            headers=headers,
-        )
-
-    def _session_answer(
-        self,
-        user: User,
-        session: SessionRow,
-        headers: dict[str, str],
-        *,
-        now: float,
-        fresh: bool = False,
-    ) -> Answer:
-        if session.token_version == 1:
-            active = session.active
-            assert active is not None, "whoever gets an answer has just got a token"  # noqa: S101
-            refresh_token = active.token
-            headers["sb-auth-refresh-token-prefix"] = refresh_token[:5]
-        else:
-            refresh_token = tokens.make_v2(session.id, session.counter, session.key)
-            headers["sb-auth-refresh-token-counter"] = str(session.counter)
-        claims = self._claims(user, session, now=now)
-        body = {
-            "access_token": self.keys.sign(claims),
-            "token_type": "bearer",
-            "expires_in": int(self.options.jwt_expiry),
-            "expires_at": claims["exp"],
-            "refresh_token": refresh_token,
-            "user": user.wire_form(fresh=fresh),
-        }
-        return Answer(body, headers)
-
-    def _claims(self, user: User, session: SessionRow, *, now: float) -> dict[str, Any]:
-        # No jti and whole seconds: two tokens of one second are the same text under HS256.
-        return {
-            "iss": self.issuer,
-            "sub": user.id,
-            "aud": "authenticated",
-            "exp": int(now + self.options.jwt_expiry),
-            "iat": int(now),
-            "email": user.email,
-            "phone": user.phone,
-            "app_metadata": user.app_metadata,
-            "user_metadata": dict(sorted(user.user_metadata.items())),
-            "role": user.role,
-            "aal": "aal1",
-            "amr": [{"method": session.method, "timestamp": int(session.created_at)}],
-            "session_id": session.id,
-            "is_anonymous": user.is_anonymous,
-        }
+        return self.sessions.refresh(text, self.users, now=now)
 
     # ── with an access token ───────────────────────────────────────────────────────────────────
 
@@ -367,7 +174,7 @@ class GoTrueState:
     def _session_named(self, session_id: object) -> SessionRow | None:
         if not session_id:
             return None
-        session = self.sessions.get(str(session_id))
+        session = self.sessions.rows.get(str(session_id))
         if session is None:
             raise Refusal(
                 403, "session_not_found", "Session from session_id claim in JWT does not exist"
@@ -421,7 +228,7 @@ class GoTrueState:
         fresh = False
         if password:
             user.password = Password.of(password)
-            self._delete_sessions(user.id, but=caller.session)
+            self.sessions.delete_of(user.id, but=caller.session)
         for name, value in data.items():
             _set_or_drop(user.user_metadata, name, value)
         if new_email and new_email != user.email:
@@ -447,9 +254,11 @@ class GoTrueState:
         if scope not in ("global", "local", "others"):
             raise Refusal(400, "validation_failed", f'Unsupported logout scope "{scope}"')
         if scope == "local" and caller.session is not None:
-            self.delete_session(caller.session.id)
+            self.sessions.delete(caller.session.id)
         else:
-            self._delete_sessions(caller.user.id, but=caller.session if scope == "others" else None)
+            self.sessions.delete_of(
+                caller.user.id, but=caller.session if scope == "others" else None
+            )
         return Answer(None, status=204)
 
     # ── what an administrator does, and the tests ──────────────────────────────────────────────
@@ -490,7 +299,7 @@ class GoTrueState:
 
     def open_session(self, user_id: str, *, now: float) -> dict[str, Any]:
         """Sign the user in without a password and return the session as GoTrue answers it."""
-        body: dict[str, Any] = self._sign_in(self.user(user_id), "password", now=now).body
+        body: dict[str, Any] = self.sessions.open(self.user(user_id), "password", now=now).body
         return body
 
     def user(self, user_id: str) -> User:
@@ -502,7 +311,7 @@ class GoTrueState:
     def delete_user(self, user_id: str, *, soft: bool, now: float) -> None:
         """Remove the user with all sessions; softly: keep the row, free the name."""
         user = self.user(user_id)
-        self._delete_sessions(user_id)
+        self.sessions.delete_of(user_id)
         for name in filter(None, (user.email, user.phone)):
             self._names.pop(name, None)
         if not soft:
@@ -510,21 +319,6 @@ class GoTrueState:
             return
         user.email = user.phone = ""
         user.password, user.deleted_at, user.identities = None, now, []
-
-    def sessions_of(self, user_id: str) -> Iterator[SessionRow]:
-        """Yield the user's sessions."""
-        return (session for session in self.sessions.values() if session.user_id == user_id)
-
-    def delete_session(self, session_id: str) -> None:
-        """Remove a session and its refresh tokens; one that is not there is no error."""
-        session = self.sessions.pop(session_id, None)
-        for token in session.family if session is not None else ():
-            del self._tokens[token.token]
-
-    def _delete_sessions(self, user_id: str, *, but: SessionRow | None = None) -> None:
-        for session in list(self.sessions_of(user_id)):
-            if session is not but:
-                self.delete_session(session.id)
 
     def _find(self, name: str) -> User | None:
         user_id = self._names.get(name)

@@ -1,0 +1,85 @@
+"""core/plain_json.py: JSON from strangers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from async_auth.core.plain_json import MAX_DEPTH, number, plain, read_json
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"<html>", b"\xff\xfe\xfa", b"\x80abc", "]", b"9" * 9999]
+)
+def test_what_is_no_json_is_a_value_error(body: bytes | str) -> None:
+    """Whatever cannot be read is a ValueError."""
+    with pytest.raises(ValueError):  # noqa: PT011 - its text is the standard library's
+        read_json(body)
+
+
+@pytest.mark.parametrize("open_", ["[", '{"a":'])
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 100_000])
+def test_deep_nesting_is_a_value_error(open_: str, depth: int) -> None:
+    """Nesting beyond the limit is refused, even where the parser itself gives up."""
+    close = "]" if open_ == "[" else "}"
+    with pytest.raises(ValueError, match="deep"):
+        read_json((open_ * depth + "1" + close * depth).encode())
+
+
+def test_the_deepest_allowed_nesting_is_read() -> None:
+    """The limit itself is allowed, and width is no depth."""
+    deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    assert deep == json.dumps(read_json(deep))
+    assert [[]] * 1000 == read_json(json.dumps([[]] * 1000))
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_numbers_that_json_lacks_are_none(text: str) -> None:
+    """A number that is not finite becomes None and costs nothing beside it."""
+    assert {"a": None, "b": 1} == read_json(f'{{"a": {text}, "b": 1}}'.encode())
+
+
+def test_any_unicode_encoding_is_read() -> None:
+    """UTF-8 with and without a mark, UTF-16 and UTF-32 are all JSON."""
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        assert {"é": [1]} == read_json('{"é": [1]}'.encode(encoding))
+
+
+@given(st.binary())
+@example(b"\x00[")
+def test_no_bytes_raise_anything_else(body: bytes) -> None:
+    """Whatever the bytes, the result is a plain value or a ValueError."""
+    try:
+        value = read_json(body)
+    except ValueError:
+        return
+    assert value == plain(value)
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        (1, 1.0),
+        (0.5, 0.5),
+        (-3, -3.0),
+        (True, None),
+        ("3600", None),
+        (None, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (10**400, None),
+        ([1], None),
+    ],
+)
+def test_number(value: object, expected: float | None) -> None:
+    """Only finite numbers are numbers: no text, no booleans."""
+    assert expected == number(value)
+
+
+def test_plain_refuses_what_json_cannot_say() -> None:
+    """An object of a foreign class is a TypeError, not silently something else."""
+    with pytest.raises(TypeError):
+        plain({"a": object()})
