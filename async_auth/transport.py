@@ -70,7 +70,7 @@ class AiohttpTransport:
             ProtocolError: The answer is larger than 4 MiB.
             ConfigurationError: The lent session is closed or belongs to another event loop.
         """
-        import aiohttp  # noqa: PLC0415 -- see the module's docstring
+        import aiohttp
 
         http = self._http()
         failure: NetworkError | ConfigurationError
@@ -123,7 +123,7 @@ class OwnHttp:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        import aiohttp  # noqa: PLC0415 -- see the module's docstring
+        import aiohttp
 
         self._loop = loop
         self._pid = os.getpid()
@@ -170,7 +170,7 @@ def let_go(
         bury(getattr(protocol, "transport", None), registered=here)
     for name in ("_conns", "_acquired"):
         getattr(connector, name, {}).clear()
-    connector._closed = True  # noqa: SLF001 -- see above
+    connector._closed = True  # noqa: SLF001 - see above
 
 
 def close_connector(connector: aiohttp.BaseConnector) -> None:
@@ -197,7 +197,8 @@ def bury(transport: Any, *, registered: bool) -> None:
     with contextlib.suppress(Exception):
         if registered:
             plain.pause_reading()
-            plain._closing = True  # or the loop, should it run again, takes the socket for open
+            # Or the loop, should it run again, takes the socket for open.
+            plain._closing = True  # noqa: SLF001 - see `let_go`
     with contextlib.suppress(Exception):
         finish(None)
 
@@ -209,7 +210,7 @@ def usable(http: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> aioh
             "http: the aiohttp.ClientSession lent to us is closed; keep it open for as long as "
             "the client that uses it, or lend none."
         )
-    if http._loop is not loop:  # noqa: SLF001 -- the public `loop` is deprecated and warns
+    if http._loop is not loop:  # noqa: SLF001 - the public `loop` is deprecated and warns
         raise ConfigurationError(
             "http: the aiohttp.ClientSession lent to us belongs to another event loop; make it in "
             "the loop that uses it, or lend none."
@@ -219,7 +220,7 @@ def usable(http: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> aioh
 
 async def exchange(http: aiohttp.ClientSession, request: Request, timeout: float) -> Response:
     """Send *request* through *http*, in aiohttp's words and with its exceptions."""
-    import aiohttp  # noqa: PLC0415 -- see the module's docstring
+    import aiohttp
 
     seconds = max(timeout, 0.001)  # aiohttp takes 0 for no timeout at all
     async with http.request(
@@ -252,7 +253,7 @@ async def exchange(http: aiohttp.ClientSession, request: Request, timeout: float
 
 def describe(error: Exception, request: Request) -> tuple[NetworkError, OSError | None]:
     """Return what to raise for aiohttp's *error*, and a cause that is safe to print."""
-    import aiohttp  # noqa: PLC0415 -- see the module's docstring
+    import aiohttp
 
     sent = not isinstance(
         error,

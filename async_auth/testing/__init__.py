@@ -6,10 +6,10 @@ every pytest run of everybody who has the library installed.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib
+import typing
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from async_auth.testing.event_recorder import EventRecorder
     from async_auth.testing.gotrue_server import GoTrueServer
     from async_auth.testing.manual_clock import ManualClock
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EventRecorder", "GoTrueServer", "ManualClock", "ScriptedTransport"]
 
-HOMES = {
+_HOMES = {
     "EventRecorder": "async_auth.testing.event_recorder",
     "GoTrueServer": "async_auth.testing.gotrue_server",
     "ManualClock": "async_auth.testing.manual_clock",
@@ -25,11 +25,11 @@ HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    home = HOMES.get(name)
+def __getattr__(name: str) -> typing.Any:
+    home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(home), name)
+    value = globals()[name] = getattr(importlib.import_module(home), name)
     return value
 
 

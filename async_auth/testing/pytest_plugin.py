@@ -31,7 +31,7 @@ def async_fixture(function: Callable[..., AsyncIterator[Any]]) -> Any:
     """Make a fixture of an async generator *function*, for whichever plugin runs those."""
     if find_spec("pytest_asyncio") is None:
         return pytest.fixture(function)  # anyio's plugin takes care of plain ones
-    import pytest_asyncio  # noqa: PLC0415 -- it may not be there
+    import pytest_asyncio
 
     return pytest_asyncio.fixture(function)
 
@@ -39,7 +39,7 @@ def async_fixture(function: Callable[..., AsyncIterator[Any]]) -> Any:
 @pytest.fixture
 def manual_clock() -> ManualClock:
     """Return a clock that moves only when the test says so."""
-    from async_auth.testing import ManualClock  # noqa: PLC0415 -- see the module's docstring
+    from async_auth.testing import ManualClock
 
     return ManualClock()
 
@@ -47,7 +47,7 @@ def manual_clock() -> ManualClock:
 @pytest.fixture
 def scripted_transport() -> ScriptedTransport:
     """Return a transport with an empty script; `add()` the answers."""
-    from async_auth.testing import ScriptedTransport  # noqa: PLC0415 -- see the module's docstring
+    from async_auth.testing import ScriptedTransport
 
     return ScriptedTransport()
 
@@ -55,7 +55,7 @@ def scripted_transport() -> ScriptedTransport:
 @async_fixture
 async def gotrue_server() -> AsyncIterator[GoTrueServer]:
     """Run a GoTrue-compatible server on loopback for the length of the test."""
-    from async_auth.testing import GoTrueServer  # noqa: PLC0415 -- see the module's docstring
+    from async_auth.testing import GoTrueServer
 
     async with GoTrueServer() as server:
         yield server
@@ -64,7 +64,7 @@ async def gotrue_server() -> AsyncIterator[GoTrueServer]:
 @async_fixture
 async def record_events() -> AsyncIterator[Callable[[Any], Awaitable[EventRecorder]]]:
     """Return a function that starts recording a manager's events until the test is over."""
-    from async_auth.testing import EventRecorder  # noqa: PLC0415 -- see the module's docstring
+    from async_auth.testing import EventRecorder
 
     recorders: list[EventRecorder] = []
 

@@ -28,7 +28,7 @@ from aiohttp import (
 from yarl import URL
 
 from async_auth.errors import TemporaryError
-from async_auth.integrations.origins import parse_origins
+from async_auth.integrations.aiohttp.origins import parse_origins
 from async_auth.session import AccessToken
 
 #: A 401 that declares a larger body is judged by its headers alone.

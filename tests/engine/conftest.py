@@ -1,0 +1,193 @@
+"""A tiny auth system for the engine's tests: a provider, and a server that is a transport."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from async_auth import (
+    ApiError,
+    NetworkError,
+    RefreshPolicy,
+    RefreshRejected,
+    Request,
+    Response,
+    ServerUnavailable,
+    Session,
+    SessionManager,
+)
+from async_auth.testing import ManualClock
+
+LIFE = 3600.0
+
+
+class TinyProvider:
+    """Speaks JSON with `TinyServer`."""
+
+    def refresh_request(self, session: Session, *, now: float) -> Request:
+        """Send the refresh token as it is."""
+        return Request("POST", "https://tiny.test/refresh", {}, str(session.refresh_token).encode())
+
+    def parse_refresh(
+        self, response: Response, session: Session, *, sent_at: float, now: float
+    ) -> Session:
+        """Read tokens, or one of three refusals."""
+        body = json.loads(response.body)
+        if response.status == 400:
+            raise RefreshRejected("refused", code=body["code"], status=400)
+        if response.status >= 500:
+            raise ServerUnavailable("down", status=response.status)
+        if response.status != 200:
+            raise ApiError("odd", status=response.status)
+        return Session(
+            access_token=body["access"],
+            refresh_token=body["refresh"],
+            expires_at=sent_at + body["life"] if body["life"] is not None else None,
+            issued_at=sent_at,
+            user=body.get("user", session.user),
+        )
+
+    def dump(self, session: Session) -> dict[str, Any]:
+        """Keep every value but those that the engine keeps."""
+        return attrs.asdict(session)
+
+    def load(self, record: dict[str, Any]) -> Session:
+        """Return the session."""
+        return Session(**record)
+
+
+class TinyServer:
+    """
+    A strict server as a transport: each refresh token may be spent once.
+
+    A spent token revokes the account, unless `forgiving` is set: then the last one spent gives
+    the current pair once more.
+    """
+
+    def __init__(self, clock: ManualClock, *, life: float | None = LIFE, forgiving: bool = False):
+        self.clock = clock
+        self.life = life
+        self.forgiving = forgiving
+        self.requests: list[str] = []
+        self.issued = 0
+        self.active: dict[str, str] = {}
+        self.parents: dict[str, str] = {}
+        self.down = False
+        self.latency: float | None = None
+        self.lose_next = 0
+        self.gate: asyncio.Event | None = None
+        self.before: list[Callable[[], Any]] = []
+        self.answers: list[Response | Exception] = []
+
+    def sign_in(self, account: str = "ann") -> Session:
+        """Return a new session of *account*."""
+        return self._issue(account)
+
+    async def send(self, request: Request, *, timeout: float) -> Response:
+        """Answer, perhaps late, perhaps never."""
+        token = request.body.decode()
+        self.requests.append(token)
+        if self.latency is not None:
+            await self.clock.sleep(self.latency)
+        if self.down:
+            raise NetworkError("down", sent=False)
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        response = self._answer(token)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.lose_next > 0:
+            self.lose_next -= 1
+            raise NetworkError("lost", sent=True)
+        return response
+
+    def revoke(self, account: str = "ann") -> None:
+        """Forget every token of *account*."""
+        self.active = {token: who for token, who in self.active.items() if who != account}
+
+    def _answer(self, token: str) -> Response:
+        if token in self.active:
+            account = self.active.pop(token)
+            session = self._issue(account)
+            self.parents[token] = str(session.refresh_token)
+        elif self.forgiving and self.parents.get(token) in self.active:
+            refresh = self.parents[token]
+            session = self._session(self.active[refresh], refresh)
+        else:
+            return Response(400, {}, json.dumps({"code": "refresh_token_already_used"}).encode())
+        body = {
+            "access": session.access_token,
+            "refresh": session.refresh_token,
+            "life": self.life,
+            "user": session.user,
+        }
+        return Response(200, {}, json.dumps(body).encode())
+
+    def _issue(self, account: str) -> Session:
+        self.issued += 1
+        refresh = f"refresh-{account}-{self.issued}"
+        self.active[refresh] = account
+        return self._session(account, refresh)
+
+    def _session(self, account: str, refresh: str) -> Session:
+        now = self.clock.now()
+        return Session(
+            access_token=f"access-{account}-{len(self.requests)}-{self.issued}",
+            refresh_token=refresh,
+            expires_at=None if self.life is None else now + self.life,
+            issued_at=now,
+            user={"id": account},
+        )
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Return a clock that only the test moves."""
+    return ManualClock(1_700_000_000.0)
+
+
+@pytest.fixture
+def server(clock: ManualClock) -> TinyServer:
+    """Return a strict server."""
+    return TinyServer(clock)
+
+
+@pytest.fixture
+async def make_manager(
+    clock: ManualClock, server: TinyServer
+) -> AsyncIterator[Callable[..., SessionManager]]:
+    """Return a function that makes managers with exact times; they are closed at the end."""
+    managers: list[SessionManager] = []
+
+    def make(**options: Any) -> SessionManager:
+        options.setdefault("transport", server)
+        options.setdefault("clock", clock)
+        options.setdefault("policy", RefreshPolicy(jitter=0))
+        options.setdefault("random", lambda: 0.0)
+        manager = SessionManager(options.pop("provider", TinyProvider()), **options)
+        managers.append(manager)
+        return manager
+
+    yield make
+    for manager in managers:
+        await manager.aclose()
+
+
+@pytest.fixture
+def tiny_server() -> type[TinyServer]:
+    """Return the class, for servers with other rules."""
+    return TinyServer
+
+
+@pytest.fixture
+def tiny_provider() -> type[TinyProvider]:
+    """Return the class, for providers with other habits."""
+    return TinyProvider
