@@ -24,6 +24,8 @@ from async_auth.http_messages import Request, Response
 
 if TYPE_CHECKING:
     import aiohttp
+    # For those who annotate with it: nobody above imports aiohttp.
+    from aiohttp import ClientSession as ClientSession  # noqa: PLC0414 - a re-export
 
 #: Bytes of a response body, after decompression, that are read before giving up.
 RESPONSE_MAX = 4 * 1024 * 1024

@@ -20,12 +20,12 @@ MIN_TTL_SHARE = 0.5
 
 
 def _seconds(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    if not usable or not math.isfinite(value) or value < 0:
-        raise ConfigurationError(
-            f"RefreshPolicy: {attribute.name} must be a number of seconds, 0 or more; "
-            f"got {value!r}."
-        )
+    number = math.nan if isinstance(value, bool) else value
+    if isinstance(number, int | float) and 0 <= number < math.inf:
+        return
+    raise ConfigurationError(
+        f"RefreshPolicy: {attribute.name} must be a number of seconds, 0 or more; got {value!r}."
+    )
 
 
 def _positive(instance: object, attribute: attrs.Attribute[float], value: object) -> None:

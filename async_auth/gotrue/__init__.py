@@ -1,13 +1,14 @@
 """GoTrue, the auth server of Supabase: the client and its values."""
 
 from async_auth.gotrue.client import GoTrueClient
-from async_auth.gotrue.models import AMREntry, AuthResponse, Factor, Identity, User
+from async_auth.gotrue.models import AMREntry, AuthResponse, Claims, Factor, Identity, User
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
 
 __all__ = [
     "AMREntry",
     "AuthResponse",
+    "Claims",
     "Endpoint",
     "Factor",
     "GoTrueClient",

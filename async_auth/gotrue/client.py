@@ -10,25 +10,33 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from async_auth.clock import SystemClock
-from async_auth.core import jwt
+from async_auth.core import jwt as tokens
 from async_auth.core.plain_json import number
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine.facade import Facade
 from async_auth.engine.manager import SessionManager
-from async_auth.errors import AuthSessionMissing, ConfigurationError
+from async_auth.errors import (
+    ApiError,
+    AuthSessionMissing,
+    ConfigurationError,
+    InvalidToken,
+    SignInRequired,
+    TokenExpired,
+)
 from async_auth.events import Event, SignedIn, TokenRefreshed
 from async_auth.gotrue import parsing, requests
 from async_auth.gotrue.failures import read_refusal
-from async_auth.gotrue.models import AuthResponse, User
+from async_auth.gotrue.models import AuthResponse, Claims, User
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
 from async_auth.http_messages import HeadersLike, Request, Response
+from async_auth.jwks import JWKSet
 from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
 from async_auth.session import AccessToken
 from async_auth.transport import AiohttpTransport
 
 if TYPE_CHECKING:
-    import aiohttp
+    from async_auth.transport import ClientSession
 
 _FLOWS = ("pkce", "implicit")
 _SEGMENTS = 3
@@ -76,7 +84,7 @@ class GoTrueClient(Facade):
         policy: RefreshPolicy | None = None,
         auto_refresh: bool = True,
         flow: str = "pkce",
-        http: aiohttp.ClientSession | None = None,
+        http: ClientSession | None = None,
         clock: Clock | None = None,
         key: str = "default",
         transport: Transport | None = None,
@@ -89,6 +97,7 @@ class GoTrueClient(Facade):
             raise ConfigurationError("Give http or transport, not both.")
         self.api = Endpoint(url, api_key, headers=headers, allow_insecure=allow_insecure)
         self.flow = flow
+        self._jwks = JWKSet(self._fetch_keys, clock=clock or SystemClock())
         self._clock: Clock = SystemClock() if clock is None else clock
         self._provider = GoTrueProvider(self.api)
         super().__init__(
@@ -235,6 +244,8 @@ class GoTrueClient(Facade):
         order = self.manager.begin_sign_in()
         if not isinstance(access_token, str):
             raise ConfigurationError("access_token must be text; it may be empty.")
+        if refresh_token is not None and not isinstance(refresh_token, str):
+            raise ConfigurationError("refresh_token must be text; it may be empty.")
         claims = _claims_of(access_token)
         exp = number(claims.get("exp"))
         if exp is None or exp <= self._clock.now():
@@ -309,6 +320,49 @@ class GoTrueClient(Facade):
             await self._end(token)
             raise
 
+    async def get_claims(
+        self,
+        jwt: str | None = None,
+        *,
+        secret: str | None = None,
+        jwks: Mapping[str, Any] | None = None,
+        allow_expired: bool = False,
+    ) -> Claims:
+        """
+        Verify an access token and return what it says.
+
+        An asymmetric token (ES256, RS256) is verified here, with the server's published keys,
+        which are fetched once for all callers. An HS256 token is verified with *secret*, or else
+        by asking `GET /user`.
+
+        Args:
+            jwt: The token; by default the pinned one, else the session's.
+            secret: The server's JWT secret.
+            jwks: A JWK set to look in before the server's own.
+            allow_expired: Whether a token whose `exp` has passed is good.
+
+        Raises:
+            InvalidToken: It does not verify; the subclass says why.
+            AuthSessionMissing: No *jwt* and nobody is signed in.
+            TemporaryError: The keys, or the server's word, cannot be had for now.
+        """
+        token = (await self.get_token()).value if jwt is None else jwt
+        peeked = tokens.peek(token)
+        now = self._clock.now()
+        if peeked.expires_at is not None and (allow_expired or jwt is None):
+            # Our own token's life was counted on our clock: the server's may differ by hours.
+            now = min(now, peeked.expires_at - 1)
+        algorithm = peeked.header.get("alg")
+        if algorithm == "HS256":
+            if secret is None:
+                await self._vouch_for(token)
+                return Claims.from_json(peeked.claims)
+            keys: Any = secret
+        else:
+            keys = await self._keys_for(peeked.header.get("kid"), jwks)
+        algorithms = ("HS256",) if algorithm == "HS256" else ("ES256", "RS256")
+        return Claims.from_json(tokens.verify(token, keys, algorithms=algorithms, now=now))
+
     async def settings(self) -> dict[str, Any]:
         """
         Return which ways to sign in the server offers.
@@ -330,6 +384,24 @@ class GoTrueClient(Facade):
         return await self._ask(requests.health_request(self.api))
 
     # Inside.
+
+    async def _keys_for(self, kid: object, jwks: Mapping[str, Any] | None) -> list[Any]:
+        name = kid if isinstance(kid, str) else None
+        given = jwks.get("keys") if jwks is not None else None
+        if isinstance(given, list):
+            found = [key for key in given if isinstance(key, Mapping) and key.get("kid") == name]
+            if found:
+                return found
+        return list(await self._jwks.keys_for(name))
+
+    async def _vouch_for(self, jwt: str) -> None:
+        """Have the server say that a token is good."""
+        response, request = await self._ask_for_user(jwt)
+        try:
+            self._user_in(response, request)
+        except (ApiError, SignInRequired) as error:
+            kind = TokenExpired if "expired" in error.message else InvalidToken
+            raise kind(error.message, code=error.code, status=error.status) from error
 
     async def _sign_in(
         self, request: Request, *, event: type[Event] = SignedIn, session_required: bool = True
@@ -359,6 +431,9 @@ class GoTrueClient(Facade):
         secrets = requests.secrets_in(request)
         return parsing.object_from(response, secrets=secrets, now=self._clock.now())
 
+    async def _fetch_keys(self) -> Response:
+        return await self.manager.send(requests.jwks_request(self.api))
+
     async def _ask_for_user(self, jwt: str) -> tuple[Response, Request]:
         request = requests.user_request(self.api, jwt)
         return await self.manager.send(request), request
@@ -373,12 +448,14 @@ class GoTrueClient(Facade):
             await self.manager.discard(session, reason="session_not_found")
 
 
-def _claims_of(access_token: str) -> Mapping[str, Any]:
+def _claims_of(access_token: object) -> Mapping[str, Any]:
+    if not isinstance(access_token, str):
+        raise ConfigurationError("access_token must be text; it may be empty.")
     # What is not made of three segments is taken as an expired token (S4); three segments that
     # cannot be read are an error of the caller's (S5).
     if access_token.count(".") != _SEGMENTS - 1:
         return {}
-    return jwt.peek(access_token).claims
+    return tokens.peek(access_token).claims
 
 
 def _is_bad_jwt(response: Response) -> bool:

@@ -318,6 +318,35 @@ class User(JsonObject):
     deleted_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
 
 
+@attrs.frozen(kw_only=True)
+class Claims(JsonObject):
+    """
+    What a verified access token says; everything else that it says is in `extra`.
+
+    Times are unix seconds on the server's clock. `aud` and `amr` are as sent: text or a list.
+    """
+
+    sub: str = attrs.field(default="", metadata=_TEXT)
+    iss: str = attrs.field(default="", metadata=_TEXT)
+    aud: Any = attrs.field(default=None, metadata=_member(_same))
+    exp: float | None = attrs.field(default=None, metadata=_NUMBER)
+    iat: float | None = attrs.field(default=None, metadata=_NUMBER)
+    nbf: float | None = attrs.field(default=None, metadata=_NUMBER)
+    jti: str | None = attrs.field(default=None, metadata=_TEXT)
+    role: str = attrs.field(default="", metadata=_TEXT)
+    aal: str = attrs.field(default="", metadata=_TEXT)
+    session_id: str = attrs.field(default="", metadata=_TEXT)
+    email: str = attrs.field(default="", repr=False, metadata=_TEXT)
+    phone: str = attrs.field(default="", repr=False, metadata=_TEXT)
+    is_anonymous: bool = attrs.field(default=False, metadata=_FLAG)
+    client_id: str | None = attrs.field(default=None, metadata=_TEXT)
+    scope: str | None = attrs.field(default=None, metadata=_TEXT)
+    ref: str | None = attrs.field(default=None, metadata=_TEXT)
+    amr: Any = attrs.field(default=None, repr=False, metadata=_member(_same))
+    app_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=_OBJECT)
+    user_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=_OBJECT)
+
+
 @attrs.frozen
 class AuthResponse:
     """

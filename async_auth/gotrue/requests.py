@@ -326,6 +326,11 @@ def settings_request(api: Endpoint) -> Request:
     return api.request("GET", "/settings")
 
 
+def jwks_request(api: Endpoint) -> Request:
+    """Build `GET /.well-known/jwks.json`: the server's public keys."""
+    return api.request("GET", "/.well-known/jwks.json")
+
+
 def health_request(api: Endpoint) -> Request:
     """Build `GET /health`: whether the server is up, and its version."""
     return api.request("GET", "/health")
