@@ -38,7 +38,11 @@ async def test_ten_thousand_sessions_stay_fresh_for_a_day_with_an_outage(
             Watch.requests += 1
             elapsed = clock.now() - start
             end = ends.pop(request.body.decode(), None)
-            if end is not None and end <= clock.now() and not outage[0] <= elapsed < outage[1] + 120:
+            if (
+                end is not None
+                and end <= clock.now()
+                and not outage[0] <= elapsed < outage[1] + 120
+            ):
                 late.append(elapsed)
             response = await server.send(request, timeout=timeout)
             body = json.loads(response.body)
@@ -49,7 +53,7 @@ async def test_ten_thousand_sessions_stay_fresh_for_a_day_with_an_outage(
     for number in range(SESSIONS):
         clock_offset = number * LIFE / SESSIONS
         session = server.sign_in(f"account-{number}")
-            # As they would be after a while: each somewhere in its token's life.
+        # As they would be after a while: each somewhere in its token's life.
         session = _aged(session, clock_offset)
         ends[session.refresh_token] = session.expires_at
         await store.save(str(number), _record(provider, session), expected=None)
