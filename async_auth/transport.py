@@ -24,6 +24,7 @@ from async_auth.http_messages import Request, Response
 
 if TYPE_CHECKING:
     import aiohttp
+
     # For those who annotate with it: nobody above imports aiohttp.
     from aiohttp import ClientSession as ClientSession  # noqa: PLC0414 - a re-export
 

@@ -1,0 +1,218 @@
+"""Helpers for every test: faults below aiohttp, plain servers on loopback, a GoTrue on a stage."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import aioresponses
+import pytest
+from aiohttp import web
+
+from async_auth.core.policy import RefreshPolicy
+from async_auth.gotrue.client import GoTrueClient
+from async_auth.http_messages import Request, Response
+from async_auth.testing import EventRecorder, GoTrueServer, ManualClock
+from async_auth.transport import AiohttpTransport
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class NoWriter:
+    """The part of a request's writer that a response looks at."""
+
+    output_size = 0
+
+
+class ForgedResponse(aiohttp.ClientResponse):
+    """aiohttp 3.14 asks every response for the writer of its request; aioresponses knows none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if tuple(map(int, aiohttp.__version__.split(".")[:2])) >= (3, 14):
+            kwargs.setdefault("stream_writer", NoWriter())
+        super().__init__(*args, **kwargs)
+
+
+class Faults(aioresponses.aioresponses):
+    """aioresponses with that response class; it answers in place of aiohttp's session."""
+
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        """Add an answer, as aioresponses does."""
+        kwargs.setdefault("response_class", ForgedResponse)
+        super().add(*args, **kwargs)
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    """Answer every aiohttp request from here. Client middlewares are bypassed, so not for them."""
+    with Faults() as forged:
+        yield forged
+
+
+class Site:
+    """A server on loopback: its address and what it was asked."""
+
+    def __init__(self, url: str, requests: list[web.Request]) -> None:
+        self.url = url
+        self.requests = requests
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Site]]]:
+    """Return a function that serves every path with one handler, until the test is over."""
+    runners: list[web.AppRunner] = []
+
+    async def start(handler: Handler, ssl_context: ssl.SSLContext | None = None) -> Site:
+        requests: list[web.Request] = []
+
+        async def note(request: web.Request) -> web.StreamResponse:
+            requests.append(request)
+            return await handler(request)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", note)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runners.append(runner)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ssl_context)
+        await site.start()
+        scheme = "http" if ssl_context is None else "https"
+        return Site(f"{scheme}://127.0.0.1:{runner.addresses[0][1]}", requests)
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+class Wire:
+    """The real transport, with a look at every request and a hand in every answer."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        #: What the next requests raise in place of being sent.
+        self.failures: list[Exception] = []
+        #: What becomes of every answer.
+        self.change: Callable[[Response], Response] = lambda response: response
+        self._real = AiohttpTransport()
+
+    async def send(self, request: Request, *, timeout: float) -> Response:
+        """Send it, as `Transport.send` does."""
+        self.requests.append(request)
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.change(await self._real.send(request, timeout=timeout))
+
+    async def aclose(self) -> None:
+        """Close the real transport."""
+        await self._real.aclose()
+
+
+class Elsewhere:
+    """A clock that shows another time than the one beside it."""
+
+    def __init__(self, clock: ManualClock, ahead: float) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def now(self) -> float:
+        """Return the time there."""
+        return self._clock.now() + self._ahead
+
+    def monotonic(self) -> float:
+        """Return the seconds that have passed, which are the same everywhere."""
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep beside the other one."""
+        await self._clock.sleep(seconds)
+
+
+class Stage:
+    """A `GoTrueServer` with one user, and its clients, on clocks that only the test moves."""
+
+    EMAIL, PASSWORD = "ada@example.com", "correct-horse-1"
+    REFRESH = "/token?grant_type=refresh_token"
+
+    def __init__(self, server: GoTrueServer, clock: ManualClock, exits: AsyncExitStack) -> None:
+        self.server = server
+        self.clock = clock
+        self.user_id = server.create_user(email=self.EMAIL, password=self.PASSWORD)
+        self._exits = exits
+
+    @property
+    def refreshes(self) -> int:
+        """How many refresh requests the server has seen."""
+        return self.server.counts[self.REFRESH]
+
+    @property
+    def requests(self) -> int:
+        """How many requests the server has seen."""
+        paths = ("/signup", "/token", "/user", "/logout", "/settings", "/health")
+        return sum(self.server.counts[path] for path in paths)
+
+    def options(self, **options: Any) -> dict[str, Any]:
+        """Return arguments for a client that draws no lots and lives on the stage's clock."""
+        exact = RefreshPolicy(jitter=0)
+        return {"clock": self.clock, "policy": exact, "random": lambda: 0.0, **options}
+
+    async def client(self, **options: Any) -> GoTrueClient:
+        """Start a client of the server; it is closed after the test."""
+        client = GoTrueClient(self.server.url, **self.options(**options))
+        self._exits.push_async_callback(client.aclose)
+        return await client.start()
+
+    async def signed_in(self, **options: Any) -> GoTrueClient:
+        """Start a client and sign the user in, which costs no refresh."""
+        client = await self.client(**options)
+        await client.sign_in_with_password(email=self.EMAIL, password=self.PASSWORD)
+        return client
+
+    async def record(self, client: Any) -> EventRecorder:
+        """Record the events of a client from now on, the initial one first."""
+        recorder = EventRecorder(client)
+        await recorder.start()
+        self._exits.push_async_callback(recorder.stop)
+        await recorder.wait_for("INITIAL_SESSION")
+        return recorder
+
+    def wire(self) -> Wire:
+        """Return a transport to look into; it is closed after the test."""
+        wire = Wire()
+        self._exits.push_async_callback(wire.aclose)
+        return wire
+
+    def tokens(self) -> dict[str, Any]:
+        """Open another session of the user, as if elsewhere, and return the server's JSON."""
+        return self.server.open_session(self.user_id)
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Let everything run until *condition* holds; the runner's timeout ends what never does."""
+        while not condition():
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def set_stage(manual_clock: ManualClock) -> AsyncIterator[Callable[..., Awaitable[Stage]]]:
+    """
+    Return a function that sets a stage; its arguments are the server's.
+
+    And *ahead*: by how many seconds the server's clock shows more than the clients'.
+    """
+    async with AsyncExitStack() as exits:
+
+        async def start(*, ahead: float = 0.0, **options: Any) -> Stage:
+            server = GoTrueServer(clock=Elsewhere(manual_clock, ahead), **options)
+            await exits.enter_async_context(server)
+            return Stage(server, manual_clock, exits)
+
+        yield start
+
+
+@pytest.fixture
+async def stage(set_stage: Callable[..., Awaitable[Stage]]) -> Stage:
+    """Set a stage whose tokens live for an hour and whose server forgives no reuse at all."""
+    return await set_stage(reuse_interval=0, parent_rule=False)
