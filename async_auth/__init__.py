@@ -1,5 +1,7 @@
 """Keeps an asyncio program authenticated: the engine's words."""
 
+import logging
+
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine.broadcast import EventStream
 from async_auth.engine.manager import SessionManager
@@ -56,6 +58,9 @@ from async_auth.ports import (
     Transport,
 )
 from async_auth.session import AccessToken, Session, Status
+
+# Quiet until the program sets logging up: without this, Python prints warnings on stderr.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "AccessToken",

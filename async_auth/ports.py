@@ -115,6 +115,10 @@ class SessionStore(Protocol):
 
     Generations start at 1, so in *expected* `0` means that nothing may be there, and `None`
     means whatever is there.
+
+    A store may also have `process_local: bool` (other processes, and forked children, do not
+    see what it holds) and `set_aside` (what it could not read and kept elsewhere, so that
+    `load()` gave `None`): then a missing record is not taken for a sign-out.
     """
 
     @property

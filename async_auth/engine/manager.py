@@ -114,6 +114,7 @@ class SessionManager:
             shelf=self._shelf,
             clock=clock,
             timeout=policy.request_timeout,
+            lock_timeout=policy.lock_timeout,
             scheduler=lambda: self._keeper.runtime.scheduler,
         )
         self._keeper = Keeper(
@@ -479,6 +480,10 @@ class SessionManager:
             self._state.sign_in(session, order=0, stored=True)
         self._loaded = True
         self._broadcast.welcome(self._initial())
+        damage = self._shelf.take_damage()
+        if damage is not None:
+            self._keeper.store_failed(damage)
+            self._keeper.flush()
         self._keeper.arm()
         loading.settle()
 

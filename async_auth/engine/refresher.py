@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 import attrs
@@ -20,6 +20,7 @@ from async_auth.engine.shelf import Shelf
 from async_auth.errors import (
     AuthError,
     AuthSessionMissing,
+    LockTimeout,
     NetworkError,
     ProtocolError,
     RefreshRejected,
@@ -88,6 +89,7 @@ class Refresher:
     shelf: Shelf
     clock: Clock
     timeout: float
+    lock_timeout: float
     scheduler: Callable[[], Scheduler]
 
     async def refresh(
@@ -162,18 +164,30 @@ class Refresher:
         until = self.clock.now() + self.timeout
         try:
             # Bounded on *our* clock too: a transport may forget its timeout, or be simulated.
-            async with asyncio.timeout(None) as bound:
-                timer = self.scheduler().call_at(until, lambda: bound.reschedule(0))
-                try:
-                    return await self.transport.send(request, timeout=self.timeout)
-                finally:
-                    timer.cancel()
+            async with self._until(until):
+                return await self.transport.send(request, timeout=self.timeout)
         except TimeoutError as error:
             raise NetworkError(f"No answer within {self.timeout:g} seconds.", sent=True) from error
 
+    @asynccontextmanager
+    async def _until(self, until: float) -> AsyncIterator[None]:
+        """Raise TimeoutError in the body when the clock shows *until*."""
+        async with asyncio.timeout(None) as bound:
+            timer = self.scheduler().call_at(until, lambda: bound.reschedule(0))
+            try:
+                yield
+            finally:
+                timer.cancel()
+
     async def _hold(self, held: AsyncExitStack) -> None:
         hold = self.lock.hold(self.shelf.key)
-        await hold.__aenter__()
+        try:
+            async with self._until(self.clock.now() + self.lock_timeout):
+                await hold.__aenter__()
+        except TimeoutError as error:
+            raise LockTimeout(
+                f"Somebody else has held the session's lock for {self.lock_timeout:g} seconds."
+            ) from error
 
         async def release(*_: object) -> None:
             # Whatever was received is saved by now: a lock that fails to let go costs only time.
@@ -205,6 +219,9 @@ class Refresher:
             return None, base.generation
         if not desk.wanted():
             raise AuthSessionMissing
+        damage = self.shelf.take_damage()
+        if damage is not None:
+            desk.store_failed(damage)
         match verdict:
             case Proceed(expected):
                 return None, expected

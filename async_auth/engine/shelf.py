@@ -39,6 +39,12 @@ class Shelf:
     provider: Provider
     key: str
     _extra: Mapping[str, Any] = attrs.field(init=False, factory=dict)
+    _damage: StoreError | None = attrs.field(init=False, default=None)
+
+    def take_damage(self) -> StoreError | None:
+        """Return what could not be read, and was set aside, since the last call."""
+        damage, self._damage = self._damage, None
+        return damage
 
     async def load(self) -> Session | None:
         """
@@ -55,6 +61,7 @@ class Shelf:
         except StoreError as error:
             logger.warning("The session stored under %r cannot be read: %s", self.key, error)
             await self._save(f"{self.key}.unreadable", record, expected=None)
+            self._damage = error
             return None
 
     async def look(self, session: Session, *, stored: bool) -> tuple[Verdict, Session | None]:
@@ -66,7 +73,9 @@ class Shelf:
         """
         record = await self._record()
         if record is None:
-            return reconcile(session, None, None, stored=stored), None
+            # A record that was damaged is no sign-out by anybody.
+            gone = stored and self._damage is None
+            return reconcile(session, None, None, stored=gone), None
         verdict = reconcile(session, record.generation, record.sign_in_id, stored=stored)
         return verdict, self._session(record) if isinstance(verdict, Newer) else None
 
@@ -155,10 +164,15 @@ class Shelf:
         return attrs.evolve(session, generation=record.generation, sign_in_id=record.sign_in_id)
 
     async def _record(self) -> Record | None:
+        before = _set_aside(self.store)
         try:
             record = await self.store.load(self.key)
         except Exception as error:
             raise _store_error("read", error) from error
+        if _set_aside(self.store) > before:
+            self._damage = StoreError(
+                f"What was stored under {self.key!r} could not be read and was set aside."
+            )
         if record is not None:
             self._extra = record.extra
         return record
@@ -178,6 +192,10 @@ class Shelf:
             raise
         except Exception as error:
             raise _store_error("written", error) from error
+
+
+def _set_aside(store: SessionStore) -> int:
+    return len(getattr(store, "set_aside", ()))
 
 
 def _store_error(verb: str, error: Exception) -> StoreError:

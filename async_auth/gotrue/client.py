@@ -242,10 +242,7 @@ class GoTrueClient(Facade):
             TemporaryError: Try again later.
         """
         order = self.manager.begin_sign_in()
-        if not isinstance(access_token, str):
-            raise ConfigurationError("access_token must be text; it may be empty.")
-        if refresh_token is not None and not isinstance(refresh_token, str):
-            raise ConfigurationError("refresh_token must be text; it may be empty.")
+        _check_text("refresh_token", refresh_token or "")
         claims = _claims_of(access_token)
         exp = number(claims.get("exp"))
         if exp is None or exp <= self._clock.now():
@@ -448,9 +445,13 @@ class GoTrueClient(Facade):
             await self.manager.discard(session, reason="session_not_found")
 
 
-def _claims_of(access_token: object) -> Mapping[str, Any]:
-    if not isinstance(access_token, str):
-        raise ConfigurationError("access_token must be text; it may be empty.")
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be text; it may be empty.")
+
+
+def _claims_of(access_token: str) -> Mapping[str, Any]:
+    _check_text("access_token", access_token)
     # What is not made of three segments is taken as an expired token (S4); three segments that
     # cannot be read are an error of the caller's (S5).
     if access_token.count(".") != _SEGMENTS - 1:

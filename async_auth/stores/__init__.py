@@ -6,17 +6,17 @@ their session in memory do not pay for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import typing
 
 from async_auth.stores.memory import MemoryStore
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from async_auth.stores.file import FileStore
 
 __all__ = ["FileStore", "MemoryStore"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name == "FileStore":
         from async_auth.stores.file import FileStore
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from async_auth.ports import Record
+from async_auth.stores.copies import copy_record
 from async_auth.stores.file_lock import FileLock
 from async_auth.stores.file_names import file_name
-from async_auth.stores.copies import copy_record
 from async_auth.stores.session_file import Losses, SessionFile, remove_leftovers
 from async_auth.stores.threads import file_threads
 

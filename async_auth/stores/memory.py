@@ -11,10 +11,10 @@ import threading
 from typing import ClassVar
 
 from async_auth.ports import Record
+from async_auth.stores.copies import copy_record
 from async_auth.stores.forks import reset_in_child
 from async_auth.stores.generations import check_generation
 from async_auth.stores.memory_lock import MemoryLock
-from async_auth.stores.copies import copy_record
 
 
 class MemoryStore:

@@ -21,7 +21,7 @@ from async_auth.ports import Record
 MEMBERS = frozenset(field.name for field in attrs.fields(Record)) - {"extra"}
 
 
-class UnreadableRecord(ValueError):  # noqa: N818 - named for what it is, like ours in errors.py
+class UnreadableRecord(ValueError):
     """The bytes are no record; the text says why and quotes nothing."""
 
 

@@ -1,0 +1,49 @@
+"""The stores under contract. A new backend adds a row to STORES, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from async_auth.ports import Record
+from async_auth.stores import FileStore, MemoryStore
+
+
+def memory(_):
+    """Open handles of a store in this process: there is but one."""
+    store = MemoryStore()
+    return lambda: store
+
+
+def file(folder):
+    """Open handles of a store on disk: each an object of its own, as another process has it."""
+    return lambda: FileStore(folder / "sessions")
+
+
+#: A name, and a function that takes an empty folder and returns a function that opens the store.
+STORES = {"memory": memory, "file": file}
+
+
+@pytest.fixture(params=STORES)
+def open_store(request, tmp_path):
+    """Give a function that opens the same store again each time it is called."""
+    return STORES[request.param](tmp_path)
+
+
+@pytest.fixture
+def store(open_store):
+    """Give a store with nothing in it."""
+    return open_store()
+
+
+@pytest.fixture
+def make_record():
+    """Give a function that makes a record of a generation, with more members if wanted."""
+
+    def make(generation, **session):
+        return Record(
+            generation=generation,
+            sign_in_id="sign-in",
+            session={"access_token": f"access-{generation}", **session},
+        )
+
+    return make
