@@ -48,7 +48,7 @@ class Lifecycle:
         session: The session, or `None` if there is none.
         u: The draw for this token's jitter, made once when the token came.
         failures: Temporary failures in a row.
-        stale: Refreshes in a row that brought no later expiry.
+        stale: Refreshes in a row that brought no later expiry, or one that had passed already.
         not_before: No automatic refresh before this moment (unix seconds).
         error: The last temporary failure, while nothing has succeeded since.
         rejection: The final refusal that ended the last session, until the next sign-in.
@@ -139,11 +139,11 @@ class Lifecycle:
         """
         Return the lifecycle with the token that a refresh of this session brought.
 
-        A refresh that brings no later expiry counts as a try that must back off, or a server
-        (or a cache before it) that repeats itself would be asked without end.
+        A refresh that brings no later expiry, or a token that has expired already, counts as a
+        try that must back off, or a server (or a cache before it) that repeats itself would be
+        asked without end.
         """
-        later = session.expires_at is None or session.expires_at > self.expires_at
-        stale = 0 if later or self.session is None else self.stale + 1
+        stale = 0 if self._gains_by(session, now) else self.stale + 1
         pause = self.policy.backoff(stale, u_backoff) if stale else 0.0
         return Lifecycle(
             policy=self.policy,
@@ -152,6 +152,13 @@ class Lifecycle:
             stale=stale,
             not_before=now + max(pause, self.policy.min_interval),
         )
+
+    def _gains_by(self, session: Session, now: float) -> bool:
+        if session.expires_at is None:
+            return True
+        # Of a token whose end nobody knew, a later one cannot be told apart: it counts as such.
+        before = -math.inf if self.session is None else self.session.expires_at
+        return session.expires_at > now and (before is None or session.expires_at > before)
 
     def failed(self, error: AuthError, *, now: float, u: float) -> Lifecycle:
         """

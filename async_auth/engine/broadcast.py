@@ -2,7 +2,8 @@
 
 Publishing is synchronous: it never waits and never raises. Each subscriber has a bounded buffer
 of its own; a slow one loses its oldest events and is told how many. Nobody holds a subscriber
-but its reader: one that is dropped costs nothing once it is gone.
+but its reader, so one that is dropped costs nothing once it is gone; only while a reader waits is
+it held here, for an event loop does not hold a task that waits.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-from async_auth.errors import ConfigurationError
+from async_auth.errors import ConfigurationError, ManagerClosed
 from async_auth.events import Event, InitialSession, Lagged
 
 Starter = Callable[[], Awaitable[object]]
@@ -26,12 +27,20 @@ class EventStream(AsyncIterator[Event]):
 
     It ends when the manager is closed, after what is buffered has been read. Breaking out of
     the loop, closing it, or forgetting it ends the subscription. A reader may call anything on
-    the manager from inside its loop. Cancelling a reader loses no event.
+    the manager from inside its loop. Cancelling a reader loses no event. An open stream keeps
+    its manager alive.
     """
 
-    def __init__(self, *, buffer: int, start: Starter | None = None):
+    def __init__(
+        self,
+        *,
+        buffer: int,
+        start: Starter | None = None,
+        awaited: set[EventStream] | None = None,
+    ):
         self._buffer = _checked_buffer(buffer)
         self._start = start
+        self._awaited: set[EventStream] = set() if awaited is None else awaited
         self._events: deque[Event] = deque()
         self._dropped: Event | None = None
         self._missed = 0
@@ -50,18 +59,13 @@ class EventStream(AsyncIterator[Event]):
             StopAsyncIteration: The manager or this stream was closed.
             RuntimeError: Another task is waiting in the same stream.
             StoreError: This is the first use of the manager and its store cannot be read.
+            ConfigurationError: Another thread's running event loop uses the manager.
         """
-        if self._start is not None:
-            await self._start()
-            self._start = None
-        while not (self._missed or self._events or self._closed):
-            if self._waiter is not None:
-                raise RuntimeError("Another task is reading this stream; call events() again.")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+        while self._idle():
+            await self._ready()
+            # Starting takes a while the first time, and may itself bring the first event.
+            if self._idle():
+                await self._wait()
         if self._missed and self._dropped is not None:
             dropped, missed = self._dropped, self._missed
             self._dropped, self._missed = None, 0
@@ -69,6 +73,31 @@ class EventStream(AsyncIterator[Event]):
         if self._events:
             return self._events.popleft()
         raise StopAsyncIteration
+
+    def _idle(self) -> bool:
+        return not (self._missed or self._events or self._closed)
+
+    async def _ready(self) -> None:
+        # Each time, for the manager may have to follow its reader into another event loop.
+        if self._start is None:
+            return
+        try:
+            await self._start()
+        except ManagerClosed:
+            self.close()
+
+    async def _wait(self) -> None:
+        if self._waiter is not None and not self._waiter.get_loop().is_closed():
+            raise RuntimeError("Another task is reading this stream; call events() again.")
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        self._awaited.add(self)
+        try:
+            await waiter
+        finally:
+            # A reader whose loop was closed may be destroyed when another one waits already.
+            if self._waiter is waiter:
+                self._waiter = None
+                self._awaited.discard(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,11 +113,17 @@ class EventStream(AsyncIterator[Event]):
     def close(self) -> None:
         """End the subscription; what is buffered can still be read."""
         self._closed = True
+        self._start = None
         self._wake()
 
     async def aclose(self) -> None:
         """End the subscription, as `close()` does."""
         self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no event comes any more."""
+        return self._closed
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
@@ -112,19 +147,23 @@ class EventStream(AsyncIterator[Event]):
 
     def _wake(self) -> None:
         waiter = self._waiter
-        if waiter is None or waiter.done():
+        if waiter is None:
             return
         loop = waiter.get_loop()
-        if loop.is_closed():
+        if loop is _running_loop():
+            _set(waiter)
             return
         try:
-            running = asyncio.get_running_loop()
-        except RuntimeError:
-            running = None
-        if loop is running:
-            waiter.set_result(None)
-        else:
             loop.call_soon_threadsafe(_set, waiter)
+        except RuntimeError:  # that loop was closed, so nobody waits there
+            self._awaited.discard(self)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _checked_buffer(buffer: object) -> int:
@@ -141,13 +180,14 @@ def _set(waiter: asyncio.Future[None]) -> None:
 
 
 class Broadcast:
-    """The list of subscribers; holds each of them weakly."""
+    """The list of subscribers; holds each of them weakly, but for those whose reader waits."""
 
     def __init__(self) -> None:
         self._streams: dict[int, weakref.ref[EventStream]] = {}
+        self._awaited: set[EventStream] = set()
 
     def __len__(self) -> int:
-        return len(self._streams)
+        return len(self._open())
 
     def subscribe(
         self,
@@ -162,12 +202,12 @@ class Broadcast:
         Args:
             buffer: How many events it keeps for a slow reader.
             initial: Its first event, or `None` if that is not known yet: `welcome()` brings it.
-            start: Awaited at the first iteration.
+            start: Awaited before its reader waits: makes sure that somebody publishes.
 
         Raises:
             ConfigurationError: *buffer* is not a positive integer.
         """
-        stream = EventStream(buffer=buffer, start=start)
+        stream = EventStream(buffer=buffer, start=start, awaited=self._awaited)
         if initial is not None:
             stream.welcome(initial)
         token, streams = id(stream), self._streams
@@ -192,4 +232,4 @@ class Broadcast:
     def _open(self) -> list[EventStream]:
         # A copy first: a reader that is garbage-collected meanwhile changes the dictionary.
         found = (reference() for reference in list(self._streams.values()))
-        return [stream for stream in found if stream is not None]
+        return [stream for stream in found if stream is not None and not stream.closed]

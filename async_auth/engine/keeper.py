@@ -7,6 +7,7 @@ for a caller and no caller's task runs any of its work.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -75,7 +76,9 @@ class Keeper:
     _mending: Timer | None = attrs.field(init=False, default=None)
     _store_failures: int = attrs.field(init=False, default=0)
     _unsaved: bool = attrs.field(init=False, default=False)
-    _uncleared: set[str] = attrs.field(init=False, factory=set)
+    #: Ended sign-ins whose record is still in the store, each with its last generation, if only
+    #: that has ended.
+    _uncleared: dict[str, int | None] = attrs.field(init=False, factory=dict)
 
     @property
     def runtime(self) -> Runtime:
@@ -144,7 +147,8 @@ class Keeper:
         self._flying.add(flight)
         desk = FlightDesk(keeper=self, base=base, flight=flight, own=own)
         work = self._fly(flight, desk, look_first=look_first, look=look)
-        flight.task = self.runtime.spawn(work, name="async_auth refresh")
+        # At once: behind ten thousand callers the request would be sent that much later.
+        flight.task = self.runtime.spawn(work, name="async_auth refresh", at_once=True)
         return flight
 
     async def _fly(
@@ -201,7 +205,11 @@ class Keeper:
         task.add_done_callback(self._landing.discard)
 
     async def land(self) -> None:
-        """Let requests that were sent finish and store; cancel what was not sent yet."""
+        """
+        Let requests that were sent finish and store; cancel what was not sent yet.
+
+        What the store would not take before is offered a last time.
+        """
         tasks = set(self._landing)
         for flight in self._flying:
             if flight.task is not None:
@@ -210,6 +218,11 @@ class Keeper:
                 tasks.add(flight.task)
         if tasks:
             await asyncio.wait(tasks)
+        if self._unsaved or self._uncleared:
+            until = self.state.clock.now() + self.policy.request_timeout
+            with contextlib.suppress(TimeoutError):
+                async with self.refresher.until(until):
+                    await self._mend()
 
     def unbind(self) -> None:
         """Take the timers away."""
@@ -242,10 +255,12 @@ class Keeper:
 
     def end(self, reason: str, error: RefreshRejected | None = None) -> None:
         """End the session in memory, by the server's word if there is an *error*."""
-        if error is None:
+        if error is not None:
+            self.state.reject(error)
+        elif reason == "user":
             self.state.sign_out()
         else:
-            self.state.reject(error)
+            self.state.lose()
         self._unsaved = False
         self.later(self.event(SignedOut, reason=reason))
         self.arm()
@@ -290,10 +305,12 @@ class Keeper:
 
     # The store, when it does not work.
 
-    def store_failed(self, error: StoreError, *, uncleared: str | None = None) -> None:
-        """Tell of it and plan another try; *uncleared* is an ended sign-in still in the store."""
+    def store_failed(
+        self, error: StoreError, *, uncleared: str | None = None, up_to: int | None = None
+    ) -> None:
+        """Tell of it and plan another try; see `refresher.Desk`."""
         if uncleared is not None:
-            self._uncleared.add(uncleared)
+            self._uncleared[uncleared] = up_to
         self._store_failures += 1
         retry_at = self._plan_mending() if self._unsaved or self._uncleared else None
         self.later(self.event(StoreFailed, error=error, retry_at=retry_at))
@@ -313,7 +330,7 @@ class Keeper:
 
     async def _mend(self) -> None:
         try:
-            async with self.refresher.lock.hold(self.key):
+            async with self.refresher.holding():
                 await self._clear_ended()
                 await self._save_again()
         except Exception as error:  # noqa: BLE001
@@ -330,25 +347,27 @@ class Keeper:
             self.flush()
 
     async def _clear_ended(self) -> None:
-        for sign_in_id in list(self._uncleared):
-            await self.shelf.clear(sign_in_id)
-            self._uncleared.discard(sign_in_id)
+        for sign_in_id, up_to in list(self._uncleared.items()):
+            await self.shelf.clear(sign_in_id, up_to=up_to)
+            self._uncleared.pop(sign_in_id, None)
 
     async def _save_again(self) -> None:
-        session = self.state.session
-        if not self._unsaved or session is None:
-            return
-        verdict, found = await self.shelf.look(session, stored=self.state.stored)
-        if self.state.session is not session:
-            return
-        match verdict:
-            case Proceed(expected):
-                await self.shelf.save(session, expected=expected)
-                self._saved(session)
-            case Newer() if found is not None:
-                self.refreshed(found, stored=True)
-            case _:
-                self.end("elsewhere")
+        async with self.shelf.writing:
+            session = self.state.session
+            if not self._unsaved or session is None:
+                return
+            verdict, found = await self.shelf.look(session, stored=self.state.stored)
+            if self.state.session is not session:
+                return
+            match verdict:
+                case Proceed(expected):
+                    await self.shelf.save(session, expected=expected)
+                    self._saved(session)
+                case Newer() if found is not None:
+                    self.refreshed(found, stored=True)
+                    self.arm()
+                case _:
+                    self.end("elsewhere")
 
     def _saved(self, session: Session) -> None:
         if self.state.session is session:
@@ -382,6 +401,10 @@ class FlightDesk:
         state = self.keeper.state
         if self.own:
             return state.is_current(self.base)
+        session = state.session
+        if session is not None and session.refresh_token == self.base.refresh_token:
+            # Adopted while this flight was up already: it spends the current session's token.
+            return True
         return self.flight.order > max(state.installed, state.ended)
 
     def rebased(self, session: Session) -> None:
@@ -419,7 +442,8 @@ class FlightDesk:
         if self.wanted():
             self.keeper.end(reason, error)
 
-    def store_failed(self, error: StoreError) -> None:
+    def store_failed(
+        self, error: StoreError, *, uncleared: str | None = None, up_to: int | None = None
+    ) -> None:
         """Tell of it; an ended sign-in is cleared later."""
-        ended = self.own and not self.wanted()
-        self.keeper.store_failed(error, uncleared=self.base.sign_in_id if ended else None)
+        self.keeper.store_failed(error, uncleared=uncleared, up_to=up_to)

@@ -90,8 +90,15 @@ class SessionManager:
         _check("clock", clock, "now", "monotonic", "sleep")
         if policy is not None and not isinstance(policy, RefreshPolicy):
             raise ConfigurationError(f"policy must be a RefreshPolicy, not {_kind(policy)}.")
+        if not isinstance(auto_refresh, bool):
+            raise ConfigurationError(
+                f"auto_refresh must be True or False, not {_kind(auto_refresh)}."
+            )
         if not isinstance(key, str):
             raise ConfigurationError(f"key must be a string, not {_kind(key)}.")
+        for name, function in (("random", random), ("runtime", runtime)):
+            if function is not None and not callable(function):
+                raise ConfigurationError(f"{name} must be a function, not {_kind(function)}.")
         self._owned: AiohttpTransport | None = None
         if transport is None:
             transport = self._owned = AiohttpTransport()
@@ -129,8 +136,12 @@ class SessionManager:
         )
         self._shared = runtime
         self._runtime: Runtime | None = None
+        #: Ends the runtime when this manager is collected.
+        self._end_of_runtime: weakref.finalize[..., Any] | None = None
         self._loaded = False
         self._loading: Flight[None] | None = None
+        #: Requests in callers' own tasks, which a close ends.
+        self._sending: set[asyncio.Timeout] = set()
         self._handout = Handout(self._keeper, self._state, clock)
         self._sign_ins = SignIns(
             keeper=self._keeper,
@@ -218,20 +229,38 @@ class SessionManager:
         A refresh that was sent is let finish and store, within its timeout. Whoever waits, and
         every later call, gets ManagerClosed; streams end.
         """
-        state = self._state
-        if not state.closed:
-            state.close()
-            self._keeper.dismiss(ManagerClosed())
-            self._handout.close()
-            if self._loading is not None:
-                self._loading.settle(error=ManagerClosed())
-        keeper, runtime = self._keeper, self._runtime
-        if runtime is not None:
-            if self._shared is None:
-                await runtime.aclose(keeper.land)
-            else:
-                await keeper.land()
-            keeper.unbind()
+        runtime = self._runtime
+        if runtime is not None and (loop := runtime.elsewhere) is not None:
+            # Closed from another thread: only its own loop may touch what it waits for.
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.aclose(), loop))
+            return
+        self._shut()
+        if runtime is not None and self._shared is None:
+            # In the supervisor's task, so that whoever closes may be cancelled.
+            await runtime.aclose(self._land)
+        elif runtime is not None:
+            await self._land()
+        self._say_goodbye()
+
+    def _shut(self) -> None:
+        if self._state.closed:
+            return
+        self._state.close()
+        self._keeper.dismiss(ManagerClosed())
+        self._handout.close()
+        if self._loading is not None:
+            self._loading.settle(error=ManagerClosed())
+        for scope in self._sending:
+            scope.reschedule(0)
+
+    async def _land(self) -> None:
+        try:
+            await self._keeper.land()
+        finally:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        self._keeper.unbind()
         self._broadcast.close()
 
     async def __aenter__(self) -> Self:
@@ -273,6 +302,10 @@ class SessionManager:
         if min_ttl is None and rejected is None and state.since <= self._now() < state.until:
             return state.token  # type: ignore[return-value]  # the window is open only with a token
         _check_min_ttl(min_ttl)
+        if rejected is not None and not isinstance(rejected, AccessToken | str):
+            raise ConfigurationError(
+                f"rejected must be an AccessToken or its text, not {_kind(rejected)}."
+            )
         await self._ready()
         return await self._handout.token(min_ttl=min_ttl, rejected=rejected)
 
@@ -289,6 +322,9 @@ class SessionManager:
             TemporaryError: It has expired and cannot be refreshed for now.
             ManagerClosed: After `aclose()`.
         """
+        state = self._state
+        if state.since <= self._now() < state.due and state.pinned is None:
+            return state.session
         await self._ready()
         return await self._handout.session()
 
@@ -312,12 +348,12 @@ class SessionManager:
             ApiError: A refusal that says nothing about the session; it is kept.
             ManagerClosed: After `aclose()`.
         """
-        order = self._state.next_order()
-        await self._ready()
         if refresh_token is not None and not isinstance(refresh_token, str):
             raise ConfigurationError(
                 f"refresh_token must be a string or None, not {_kind(refresh_token)}."
             )
+        order = self._state.next_order()
+        await self._ready()
         session = self._state.session
         if refresh_token is None:
             if session is None or session.refresh_token is None:
@@ -374,10 +410,19 @@ class SessionManager:
 
         Raises:
             NetworkError: No answer.
-            ManagerClosed: After `aclose()`.
+            ManagerClosed: After `aclose()`, and if that comes before the answer.
         """
         await self._ready()
-        return await self._refresher.send(request)
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._sending.add(scope)
+                try:
+                    return await self._refresher.send(request)
+                finally:
+                    self._sending.discard(scope)
+        except TimeoutError:
+            # Not the request's own timeout, which is a NetworkError: `aclose()` ended the scope.
+            raise ManagerClosed from None
 
     async def sign_out(self, **options: Any) -> None:
         """
@@ -434,10 +479,10 @@ class SessionManager:
         if self._loaded:
             runtime.scheduler.look()
             return
-        if self._loading is None:
-            self._loading = Flight()
-            runtime.spawn(self._load(self._loading), name="async_auth load")
         loading = self._loading
+        if loading is None:
+            loading = self._loading = Flight()
+            runtime.spawn(self._load(loading), name="async_auth load")
         await loading.wait()
         loading.result()
 
@@ -451,17 +496,23 @@ class SessionManager:
                     "store: one would spend the other's refresh token. Give the manager a store "
                     "that both can reach, such as FileStore."
                 )
-            if not old.forked:
-                old.abandon()
+            if self._end_of_runtime is not None:
+                # Its loop may stand still only, and run again: then it ends there in good order.
+                self._end_of_runtime()
+                if not old.forked:
+                    old.abandon()
             self._loading = None
+            self._sending.clear()
             self._handout.unbind()
-            self._sign_ins.unbind()
+            self._shelf.unbind()
+            self._keeper.unbind()
         if self._shared is not None:
             runtime = self._shared()
         else:
             runtime = Runtime(clock=self._clock, owned=self._owned)
             # Dropped without aclose(): the supervisor and its connections go as well.
-            weakref.finalize(self, runtime.let_go).atexit = False
+            self._end_of_runtime = weakref.finalize(self, runtime.let_go)
+            self._end_of_runtime.atexit = False
         self._runtime = runtime
         self._keeper.bind(runtime)
         return runtime
@@ -469,13 +520,15 @@ class SessionManager:
     async def _load(self, loading: Flight[None]) -> None:
         try:
             session = await self._shelf.load()
-        except asyncio.CancelledError:
-            loading.settle(error=ManagerClosed())
-            raise
         except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
             self._loading = None
             loading.settle(error=error)
             return
+        except BaseException:
+            # Cancelled with its loop, or struck by a Ctrl-C: the next call begins anew.
+            self._loading = None
+            loading.settle(error=ManagerClosed())
+            raise
         if session is not None:
             self._state.sign_in(session, order=0, stored=True)
         self._loaded = True
@@ -489,6 +542,8 @@ class SessionManager:
 
 
 def _check(name: str, value: object, *methods: str) -> None:
+    if isinstance(value, type):
+        raise ConfigurationError(f"{name} must be an object, not the class {_kind(value)}.")
     missing = [method for method in methods if not callable(getattr(value, method, None))]
     if missing:
         raise ConfigurationError(

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import attrs
 
-from async_auth.core.reconcile import Gone, Newer, Proceed
+from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
 from async_auth.engine.scheduler import Scheduler
 from async_auth.engine.shelf import Shelf
 from async_auth.errors import (
@@ -74,8 +74,17 @@ class Desk(Protocol):
         """
         ...
 
-    def store_failed(self, error: StoreError) -> None:
-        """The store did not work; the session lives on in memory."""
+    def store_failed(
+        self, error: StoreError, *, uncleared: str | None = None, up_to: int | None = None
+    ) -> None:
+        """
+        The store did not work; the session lives on in memory.
+
+        Args:
+            error: What happened.
+            uncleared: An ended sign-in whose record is still in the store.
+            up_to: The last generation of it that has ended; by default all.
+        """
         ...
 
 
@@ -115,13 +124,12 @@ class Refresher:
         """
         if look_first:
             base = await self._catch_up(base, desk)
-        async with AsyncExitStack() as held:
-            await self._hold(held)
-            expected: int | None = base.generation
-            if own and look:
-                found, expected = await self._look(base, desk)
-                if found is not None:
-                    return found
+        async with self.holding():
+            expected: int | None = None
+            if own:
+                base, expected, adopted = await self._set_out(base, desk, look=look)
+                if adopted:
+                    return base
             try:
                 answer = await self.ask(base, desk.sending)
             except RefreshRejected as error:
@@ -129,9 +137,10 @@ class Refresher:
                 if found is None or not look:
                     raise
                 return found
-            if own:
-                return await self._keep(desk.answered(answer), base, desk, expected)
-            return await self._bring_in(desk.answered(answer), desk)
+            async with self.shelf.writing:
+                if own:
+                    return await self._keep(desk.answered(answer), base, desk, expected)
+                return await self._bring_in(desk.answered(answer), desk)
 
     async def ask(self, base: Session, sending: Callable[[], None]) -> Session:
         """
@@ -148,11 +157,17 @@ class Refresher:
             return await self._ask(base, sending)
 
     async def _ask(self, base: Session, sending: Callable[[], None]) -> Session:
-        sent_at = self.clock.now()
+        sent_at, began = self.clock.now(), self.clock.monotonic()
         request = self.provider.refresh_request(base, now=sent_at)
         sending()
         response = await self.send(request)
-        return self.provider.parse_refresh(response, base, sent_at=sent_at, now=self.clock.now())
+        # Was the wall clock set meanwhile? Everyone else hears of it before there is a token that
+        # was counted on the new one. The earlier of the two is right whether it was set back or
+        # the machine slept.
+        self.scheduler().look()
+        now = self.clock.now()
+        sent_at = min(sent_at, now - (self.clock.monotonic() - began))
+        return self.provider.parse_refresh(response, base, sent_at=sent_at, now=now)
 
     async def send(self, request: Request) -> Response:
         """
@@ -164,13 +179,13 @@ class Refresher:
         until = self.clock.now() + self.timeout
         try:
             # Bounded on *our* clock too: a transport may forget its timeout, or be simulated.
-            async with self._until(until):
+            async with self.until(until):
                 return await self.transport.send(request, timeout=self.timeout)
         except TimeoutError as error:
             raise NetworkError(f"No answer within {self.timeout:g} seconds.", sent=True) from error
 
     @asynccontextmanager
-    async def _until(self, until: float) -> AsyncIterator[None]:
+    async def until(self, until: float) -> AsyncIterator[None]:
         """Raise TimeoutError in the body when the clock shows *until*."""
         async with asyncio.timeout(None) as bound:
             timer = self.scheduler().call_at(until, lambda: bound.reschedule(0))
@@ -179,24 +194,31 @@ class Refresher:
             finally:
                 timer.cancel()
 
-    async def _hold(self, held: AsyncExitStack) -> None:
+    @asynccontextmanager
+    async def holding(self) -> AsyncIterator[None]:
+        """
+        Hold the session's lock in the body.
+
+        Raises:
+            LockTimeout: Somebody else kept it for too long.
+            StoreError: The lock does not work.
+        """
         hold = self.lock.hold(self.shelf.key)
         try:
-            async with self._until(self.clock.now() + self.lock_timeout):
+            async with self.until(self.clock.now() + self.lock_timeout):
                 await hold.__aenter__()
         except TimeoutError as error:
             raise LockTimeout(
                 f"Somebody else has held the session's lock for {self.lock_timeout:g} seconds."
             ) from error
-
-        async def release(*_: object) -> None:
+        try:
+            yield
+        finally:
             # Whatever was received is saved by now: a lock that fails to let go costs only time.
             try:
                 await hold.__aexit__(None, None, None)
             except Exception:
                 logger.exception("The lock of session %r was not released", self.shelf.key)
-
-        held.push_async_exit(release)
 
     async def _catch_up(self, base: Session, desk: Desk) -> Session:
         try:
@@ -204,33 +226,53 @@ class Refresher:
         except StoreError:
             # It is looked at again under the lock, and told there.
             return base
-        if isinstance(verdict, Newer) and found is not None and desk.wanted():
+        if found is None or found.refresh_token is None or not desk.wanted():
+            return base
+        if isinstance(verdict, Newer):
             desk.publish(found, stored=True)
             desk.rebased(found)
             return found
         return base
 
-    async def _look(self, base: Session, desk: Desk) -> tuple[Session | None, int | None]:
+    async def _set_out(
+        self, base: Session, desk: Desk, *, look: bool
+    ) -> tuple[Session, int | None, bool]:
+        """Return what to spend, the generation to replace, and whether it serves as it is."""
+        verdict, found = await self._look(base, desk)
+        if isinstance(verdict, Proceed):
+            return base, verdict.expected, False
+        if found is not None:
+            desk.publish(found, stored=True)
+            if not look:
+                return base, found.generation, False
+            if not self._spendable(found):
+                return found, None, True
+            desk.rebased(found)
+            return found, found.generation, False
+        if look:
+            desk.end("elsewhere", None)
+            raise AuthSessionMissing
+        # The caller's own token is sent whatever the store says; the save will find out.
+        return base, base.generation, False
+
+    async def _look(self, base: Session, desk: Desk) -> tuple[Verdict, Session | None]:
+        verdict: Verdict
         try:
             verdict, found = await self.shelf.look(base, stored=desk.stored())
+            failure = self.shelf.take_damage()
         except StoreError as error:
             # We hold the lock, so nobody is spending the token; compare-and-swap guards the rest.
-            desk.store_failed(error)
-            return None, base.generation
+            verdict, found, failure = Proceed(base.generation), None, error
         if not desk.wanted():
             raise AuthSessionMissing
-        damage = self.shelf.take_damage()
-        if damage is not None:
-            desk.store_failed(damage)
-        match verdict:
-            case Proceed(expected):
-                return None, expected
-            case Newer() if found is not None:
-                desk.publish(found, stored=True)
-                return found, None
-            case _:
-                desk.end("elsewhere", None)
-                raise AuthSessionMissing
+        if failure is not None:
+            desk.store_failed(failure)
+        return verdict, found
+
+    def _spendable(self, session: Session) -> bool:
+        # Another process rotated and then fell asleep: its token is newer, and as dead as ours.
+        expired = session.expires_at is not None and session.expires_at <= self.clock.now()
+        return expired and session.refresh_token is not None
 
     async def _refused(self, base: Session, desk: Desk, error: RefreshRejected) -> Session | None:
         # Another process may have rotated while no lock was shared: then the session lives.
@@ -246,9 +288,9 @@ class Refresher:
             return found
         desk.end(reason_of(error), error)
         try:
-            await self.shelf.clear(base.sign_in_id)
+            await self.shelf.clear(base.sign_in_id, up_to=base.generation)
         except StoreError as failure:
-            desk.store_failed(failure)
+            desk.store_failed(failure, uncleared=base.sign_in_id, up_to=base.generation)
         return None
 
     async def _keep(
@@ -301,7 +343,7 @@ class Refresher:
         try:
             await self.shelf.clear(session.sign_in_id)
         except StoreError as error:
-            desk.store_failed(error)
+            desk.store_failed(error, uncleared=session.sign_in_id)
         return desk.dropped(session)
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
@@ -60,8 +62,17 @@ class Runtime:
         self._pid = os.getpid()
         self._stop: asyncio.Future[None] = self._loop.create_future()
         self._children: set[asyncio.Task[None]] = set()
+        self._winding_up = False
         self._task = self._create(self._supervise(), "async_auth supervisor")
-        self.spawn(self.scheduler.run(), name="async_auth scheduler")
+        self._task.add_done_callback(self._ended)
+        self._timekeeper = self._keep_time()
+
+    @property
+    def elsewhere(self) -> asyncio.AbstractEventLoop | None:
+        """The loop it serves, if that runs right now in another thread."""
+        if self.forked or self._task.done() or self._loop is asyncio.get_running_loop():
+            return None
+        return self._loop if self._loop.is_running() else None
 
     def usable(self) -> bool:
         """
@@ -71,31 +82,46 @@ class Runtime:
             ConfigurationError: It serves another loop that is running right now, in another
                 thread: two loops must not share a manager.
         """
-        if self._pid != os.getpid():
+        if self.forked:
             return False
-        if self._loop is asyncio.get_running_loop():
-            return not self._task.done()
-        if self._loop.is_running() and not self._task.done():
+        if self.elsewhere is not None:
             raise ConfigurationError(
                 "This manager is in use in another thread's event loop; make one manager for "
                 "each loop and give them the same store."
             )
-        return False
+        return self._loop is asyncio.get_running_loop() and not self._task.done()
 
     @property
     def forked(self) -> bool:
         """Whether this is a forked child's copy."""
         return self._pid != os.getpid()
 
-    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-        """Run *work* in a task of ours, in a fresh context; it must handle its own errors."""
-        task = self._create(work, name)
-        self._children.add(task)
+    def spawn(
+        self, work: Coroutine[Any, Any, None], *, name: str, at_once: bool = False
+    ) -> asyncio.Task[None]:
+        """
+        Run *work* in a task of ours, in a fresh context; it must handle its own errors.
+
+        Args:
+            work: What to run.
+            name: What the task is called.
+            at_once: Whether its first step is taken now, before whoever else is ready to run
+                (Python 3.12 and later; before, it waits its turn).
+        """
+        task = self._create(work, name, at_once=at_once)
+        if not task.done():
+            self._children.add(task)
         task.add_done_callback(self._ended)
         return task
 
     def let_go(self) -> None:
-        """End soon, without waiting: nobody needs it any more. From any thread."""
+        """
+        End soon, when what the children do is done: nobody needs it any more. From any thread.
+
+        A loop that is not running does this once it runs again.
+        """
+        if self.forked:  # the parent's loop would be woken by it
+            return
         with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended already
             self._loop.call_soon_threadsafe(self._end)
 
@@ -107,58 +133,74 @@ class Runtime:
         """
         End: wait for *drain*, cancel the children, close what is owned.
 
-        Being cancelled in here stops no closing.
+        Being cancelled in here stops no closing. A loop that is gone, or stands still, is not
+        waited for.
         """
         if self._task.done() or self.forked:
             return
         if self._loop is not asyncio.get_running_loop():
-            if not self._loop.is_running():
-                self.abandon()
-                return
-            closing = asyncio.run_coroutine_threadsafe(self.aclose(drain), self._loop)
-            await asyncio.wrap_future(closing)
+            self.abandon()
+            self.let_go()
             return
         self._drain = drain if self._drain is None else self._drain
         self._end()
         await asyncio.wait({self._task})
 
     def abandon(self) -> None:
-        """Give up what is owned without a running loop."""
-        if self._owned is not None:
-            self._owned.abandon()
+        """Give up what is owned without a running loop; who made it may go on using it."""
+        owned, self._owned = self._owned, None
+        if owned is not None:
+            owned.abandon()
 
-    def _create(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = self._loop.create_task(work, name=name, context=contextvars.Context())
+    def _create(
+        self, work: Coroutine[Any, Any, None], name: str, *, at_once: bool = False
+    ) -> asyncio.Task[None]:
+        create: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self._loop.create_task
+        if at_once and sys.version_info >= (3, 12):
+            create = functools.partial(asyncio.Task, loop=self._loop, eager_start=True)
+        # Run in the fresh context rather than given it: not every task factory takes arguments.
+        task = contextvars.Context().run(create, work)
+        task.set_name(name)
         # A loop that is dropped while we wait is the user's choice and no bug to report.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public name for it
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._children.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("A background task failed", exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            logger.error("A background task failed", exc_info=error)
+        if error is not None and task is self._timekeeper and not self._winding_up:
+            # A Ctrl-C strikes whatever runs at that moment. A notebook goes on after it.
+            self._timekeeper = self._keep_time()
+
+    def _keep_time(self) -> asyncio.Task[None]:
+        return self.spawn(self.scheduler.run(), name="async_auth scheduler")
 
     async def _supervise(self) -> None:
         try:
-            await self._stop
+            # Cancelled: the loop is shutting down. Then there is only closing left to do.
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._stop
+                await (self._settle() if self._drain is None else self._drain())
+            await self._wind_up()
         except GeneratorExit:
+            # The loop was dropped: nothing can be awaited any more.
             self.abandon()
             raise
-        except asyncio.CancelledError:
-            # The loop is shutting down: close what is ours, then go as asked.
-            await self._wind_up()
-            raise
-        try:
-            if self._drain is not None:
-                await self._drain()
-        finally:
-            await self._wind_up()
+
+    async def _settle(self) -> None:
+        # Whoever dropped us without closing may have spent a refresh token just now.
+        while busy := self._children - {self._timekeeper}:
+            await asyncio.wait(busy)
 
     async def _wind_up(self) -> None:
+        self._winding_up = True
         children = list(self._children)
         for child in children:
             child.cancel()
         if children:
-            await asyncio.wait(children)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(children)
         if self._owned is not None:
             await self._owned.aclose()

@@ -25,6 +25,8 @@ SLICE = 30.0
 TOLERANCE = 1.0
 #: After a suspend, overdue sessions start one by one at this distance, in seconds.
 SPREAD = 0.01
+#: So many appointments may lie around, cancelled ones included, before these are swept out.
+CROWD = 256
 
 
 class Follower(Protocol):
@@ -77,7 +79,9 @@ class Scheduler:
         self._wall = clock.now()
         self._monotonic = clock.monotonic()
         self._nap: asyncio.Timeout | None = None
+        #: On the monotonic clock, as the nap itself: the wall clock may be set meanwhile.
         self._nap_until = 0.0
+        self._crowded = CROWD
         #: Who is told, with the step in (negative) seconds, that the wall clock was set back.
         self.followers: weakref.WeakSet[Follower] = weakref.WeakSet()
 
@@ -95,10 +99,11 @@ class Scheduler:
                 one instead of all at once.
         """
         timer = Timer(at, callback, spread=spread)
+        if len(self._heap) >= self._crowded:
+            self._sweep()
         heapq.heappush(self._heap, (at, next(self._count), timer))
-        if self._nap is not None and at < self._nap_until:
-            self._nap.reschedule(0)
-            self._nap = None
+        if at - self._clock.now() < self._nap_until - self._clock.monotonic():
+            self._end_nap()
         return timer
 
     async def run(self) -> None:
@@ -109,27 +114,46 @@ class Scheduler:
             now = self._clock.now()
             pause = min(SLICE, self._heap[0][0] - now) if self._heap else SLICE
             if pause > 0:
-                await self._sleep(now, pause)
+                await self._sleep(pause)
             else:
                 await asyncio.sleep(0)
 
     def look(self) -> None:
-        """Compare the clocks; a difference since the last look is dealt with here."""
+        """
+        Compare the clocks; a difference since the last look is dealt with here.
+
+        Callers look as well as `run()`: whoever is first notices.
+        """
         wall, monotonic = self._clock.now(), self._clock.monotonic()
-        step = (wall - self._wall) - (monotonic - self._monotonic)
+        passed = wall - self._wall
+        step = passed - (monotonic - self._monotonic)
         self._wall, self._monotonic = wall, monotonic
         if step < -TOLERANCE:
             self._set_back(step)
-        elif step > TOLERANCE:
+            self._end_nap()
+        elif step > TOLERANCE or passed > SLICE + TOLERANCE:
+            # Suspended; or the loop stood still, as a notebook's does between two cells.
             self._spread(wall)
+            self._end_nap()
 
-    async def _sleep(self, now: float, pause: float) -> None:
-        self._nap_until = now + pause
+    def _end_nap(self) -> None:
+        nap, self._nap = self._nap, None
+        if nap is not None:
+            nap.reschedule(0)
+
+    def _sweep(self) -> None:
+        # Cancelled appointments are dropped when their time comes, which may be in a month.
+        self._heap = [item for item in self._heap if item[2].callback is not None]
+        heapq.heapify(self._heap)
+        self._crowded = max(CROWD, 2 * len(self._heap))
+
+    async def _sleep(self, pause: float) -> None:
+        self._nap_until = self._clock.monotonic() + pause
         try:
             async with asyncio.timeout(None) as self._nap:
                 await self._clock.sleep(pause)
         except TimeoutError:
-            # Ours: call_at() ended the nap for an earlier appointment.
+            # Ours: the nap was ended for an earlier appointment or a clock that was set.
             pass
         finally:
             self._nap = None

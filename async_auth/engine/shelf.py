@@ -7,6 +7,7 @@ what a stored session means is `core.reconcile`'s business.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import attrs
 
 from async_auth.core.reconcile import Newer, Proceed, Verdict, reconcile
-from async_auth.errors import AuthError, Conflict, StoreError, TemporaryError
+from async_auth.errors import Conflict, StoreError, TemporaryError
 from async_auth.ports import Provider, Record, SessionStore
 from async_auth.session import Session
 
@@ -38,8 +39,15 @@ class Shelf:
     store: SessionStore
     provider: Provider
     key: str
+    #: Whoever looks, writes, and then says what is current holds it meanwhile: a sign-in waits
+    #: for no refresh, but their writes must not overtake each other.
+    writing: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
     _extra: Mapping[str, Any] = attrs.field(init=False, factory=dict)
     _damage: StoreError | None = attrs.field(init=False, default=None)
+
+    def unbind(self) -> None:
+        """Forget the lock of a loop that is gone."""
+        self.writing = asyncio.Lock()
 
     def take_damage(self) -> StoreError | None:
         """Return what could not be read, and was set aside, since the last call."""
@@ -112,10 +120,17 @@ class Shelf:
             Conflict: Another generation than *expected* is stored.
             StoreError: The store cannot be written.
         """
+        try:
+            dumped = self.provider.dump(session)
+        except Exception as error:  # noqa: BLE001
+            # A provider is a stranger's code as well: for its sake no rotated token is dropped.
+            raise StoreError(
+                f"The provider cannot dump the session ({type(error).__name__})."
+            ) from None
         record = Record(
             generation=session.generation,
             sign_in_id=session.sign_in_id,
-            session=self.provider.dump(session),
+            session=dumped,
             extra=self._extra,
         )
         await self._save(self.key, record, expected=expected)
@@ -136,9 +151,13 @@ class Shelf:
         await self.save(session, expected=None)
         return session
 
-    async def clear(self, sign_in_id: str) -> None:
+    async def clear(self, sign_in_id: str, *, up_to: int | None = None) -> None:
         """
-        Remove the record if it is of this sign-in, whatever its generation.
+        Remove the record if it is of this sign-in.
+
+        Args:
+            sign_in_id: Which sign-in has ended.
+            up_to: The last generation that has; a newer one is left alone. By default all.
 
         Raises:
             StoreError: The store cannot be read or written.
@@ -146,6 +165,8 @@ class Shelf:
         for _ in range(_WRITES):
             record = await self._record()
             if record is None or record.sign_in_id != sign_in_id:
+                return
+            if up_to is not None and record.generation > up_to:
                 return
             try:
                 await self._delete(record.generation)
@@ -157,7 +178,7 @@ class Shelf:
     def _session(self, record: Record) -> Session:
         try:
             session = self.provider.load(dict(record.session))
-        except (ValueError, TypeError, KeyError, AttributeError, AuthError) as error:
+        except Exception as error:  # noqa: BLE001 - a provider may raise anything
             raise StoreError(
                 f"The record is not what this provider writes ({type(error).__name__})."
             ) from None

@@ -42,12 +42,6 @@ class SignIns:
     refresher: Refresher
     provider: Provider
     clock: Clock
-    #: One sign-in or sign-out at a time writes the store, so that the last call's write is last.
-    _writes: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
-
-    def unbind(self) -> None:
-        """Forget the locks of a loop that is gone."""
-        self._writes = asyncio.Lock()
 
     async def adopt(self, session: Session, *, event: type[Event], order: int) -> Session:
         """Make *session* the current one, unless a later call has been faster."""
@@ -69,12 +63,13 @@ class SignIns:
 
     def _end(self, reason: str) -> None:
         self.keeper.end(reason)
-        self.keeper.dismiss(AuthSessionMissing())
+        # Only the user's word also ends what a token from outside is being spent for.
+        self.keeper.dismiss(AuthSessionMissing(), own_only=reason != "user")
         self.keeper.flush()
 
     async def _adopt(self, flight: Flight[Session], session: Session, event: type[Event]) -> None:
         try:
-            async with self._writes:
+            async with self.shelf.writing:
                 if flight.order < max(self.state.installed, self.state.ended):
                     self._too_late(flight, session)
                     return
@@ -84,6 +79,7 @@ class SignIns:
                     self._too_late(flight, session)
                     return
                 self.keeper.signed_in(new, event, order=flight.order, stored=failure is None)
+                failure = failure or self.shelf.take_damage()
                 if failure is not None:
                     self.keeper.store_failed(failure)
             self.keeper.flush()
@@ -125,7 +121,7 @@ class SignIns:
     ) -> None:
         failure: Exception | None = None
         try:
-            async with self._writes:
+            async with self.shelf.writing:
                 failure = await self._clear(session)
             if options is not None:
                 await self._tell_server(session, up, options)
@@ -175,7 +171,7 @@ class SignIns:
                 return up.answer
         if session.refresh_token is None:
             return None
-        async with self.refresher.lock.hold(self.shelf.key):
+        async with self.refresher.holding():
             return await self.refresher.ask(session, lambda: None)
 
     def _expired(self, session: Session) -> bool:

@@ -40,14 +40,15 @@ class Flight(Generic[T]):
         self.task: asyncio.Task[None] | None = None
         self._result: T | None = None
         self._error: Exception | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        # A dictionary for its order: one of ten thousand waiters leaves without a search.
+        self._waiters: dict[asyncio.Future[None], None] = {}
 
     def settle(self, result: T | None = None, error: Exception | None = None) -> None:
         """Give the result, or the error, to everyone who waits and will wait."""
         if self.done:
             return
         self.done, self._result, self._error = True, result, error
-        waiters, self._waiters = self._waiters, []
+        waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             _wake(waiter)
 
@@ -57,13 +58,14 @@ class Flight(Generic[T]):
         """Wait until it is settled, or until the moment *until* on the scheduler's clock."""
         if not self.done:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
+            self._waiters[waiter] = None
             timer = None
             if until is not None and scheduler is not None:
                 timer = scheduler.call_at(until, _waker(waiter))
             try:
                 await waiter
             finally:
+                self._waiters.pop(waiter, None)
                 if timer is not None:
                     timer.cancel()
         return self
@@ -82,7 +84,8 @@ class Flight(Generic[T]):
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
+    # Nobody waits in a loop that was closed; one that stands still only may run again.
+    if not waiter.done() and not waiter.get_loop().is_closed():
         waiter.set_result(None)
 
 

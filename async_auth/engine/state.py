@@ -46,6 +46,8 @@ class State:
     token: AccessToken | None = None
     since: float = math.inf
     until: float = -math.inf
+    #: When the session comes within its margin; `get_session()` gives it while `now < due`.
+    due: float = -math.inf
     #: The highest generation ever seen under this key.
     generation: int = 0
     #: Whether the current sign-in was ever seen in the store.
@@ -78,7 +80,7 @@ class State:
     def sign_in(self, session: Session, *, order: int, stored: bool) -> Session:
         """Make *session* the current one, as it stands."""
         self.generation = max(self.generation, session.generation)
-        self.installed, self.stored = order, stored
+        self.installed, self.stored = max(self.installed, order), stored
         self._become(self.lifecycle.signed_in(session, u=self.random()))
         return session
 
@@ -101,9 +103,13 @@ class State:
         self._become(self.lifecycle.rejected(error))
 
     def sign_out(self) -> None:
-        """End the session by the user's word, or another process's."""
-        self.stored = False
+        """End the session by the user's word, and every sign-in that was begun before it."""
         self.ended = self.next_order()
+        self.lose()
+
+    def lose(self) -> None:
+        """End the session by another's word; a sign-in that is under way is none of it."""
+        self.stored = False
         self._become(self.lifecycle.signed_out())
 
     def replace(self, session: Session) -> None:
@@ -154,3 +160,4 @@ class State:
             # A clock that shows less than now was set back: the slow path finds out by how much.
             self.since = self.clock.now()
             self.until = lifecycle.expires_at - lifecycle.min_ttl()
+            self.due = lifecycle.due_at

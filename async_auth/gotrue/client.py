@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _FLOWS = ("pkce", "implicit")
 _SEGMENTS = 3
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
+_NOT_ABOUT_THE_TOKEN = ("insufficient_aal", "insufficient_scope")
 
 
 class GoTrueClient(Facade):
@@ -306,7 +307,7 @@ class GoTrueClient(Facade):
             return self._user_in(response, request)
         token = await self.get_token()
         response, request = await self._ask_for_user(token.value)
-        if token.generation and (_is_bad_jwt(response) or response.status == _UNAUTHORIZED):
+        if token.generation and _refuses_token(response):
             newer = await self.get_token(rejected=token)
             if newer.generation != token.generation:
                 token = newer
@@ -457,6 +458,13 @@ def _claims_of(access_token: str) -> Mapping[str, Any]:
     if access_token.count(".") != _SEGMENTS - 1:
         return {}
     return tokens.peek(access_token).claims
+
+
+def _refuses_token(response: Response) -> bool:
+    # A 401 may be about what the token is good for: a new one would be good for no more.
+    if response.status == _UNAUTHORIZED:
+        return read_refusal(response).code not in _NOT_ABOUT_THE_TOKEN
+    return _is_bad_jwt(response)
 
 
 def _is_bad_jwt(response: Response) -> bool:

@@ -8,7 +8,6 @@ one can be redacted.
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import ipaddress
 import json
 import re
@@ -52,6 +51,8 @@ _SECRET_MEMBERS = frozenset(
 @functools.cache
 def client_info() -> str:
     """Return what we call ourselves in `X-Client-Info`."""
+    import importlib.metadata
+
     try:
         return f"async_auth/{importlib.metadata.version('async_auth')}"
     except importlib.metadata.PackageNotFoundError:  # run from a bare checkout

@@ -9,7 +9,16 @@ import pickle
 
 import pytest
 
-from async_auth import AuthSessionMissing, RefreshRejected, Status
+from async_auth import (
+    ApiError,
+    AuthSessionMissing,
+    NetworkError,
+    ProtocolError,
+    RateLimited,
+    RefreshRejected,
+    ServerUnavailable,
+    Status,
+)
 from async_auth.gotrue import GoTrueClient
 from async_auth.http_messages import Response
 from async_auth.stores import MemoryStore
@@ -213,7 +222,7 @@ async def outlive(stage, client):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code"),
+    "spoil, code",
     [
         (ban, "user_banned"),
         (revoke, "refresh_token_not_found"),
@@ -243,7 +252,7 @@ async def test_r10_a_refusal_is_raised_with_status_and_code(set_stage, spoil, co
 
 
 @pytest.mark.parametrize(
-    ("token", "code"),
+    "token, code",
     [("abcdefghijkl", "refresh_token_not_found"), ("garbage", "validation_failed")],
 )
 async def test_r10_a_refused_argument_leaves_the_current_session_alone(stage, token, code):
@@ -258,6 +267,81 @@ async def test_r10_a_refused_argument_leaves_the_current_session_alone(stage, to
     assert (before, ["INITIAL_SESSION"]) == (client.session, events.names)
     await client.refresh_session()
     assert 1 == stage.server.issued
+
+
+@pytest.mark.parametrize(
+    "body, reason",
+    [
+        ({"code": "session_not_found", "message": "gone"}, "session_not_found"),
+        ({"code": "session_expired", "message": "gone"}, "rejected"),
+        ({"code": "user_not_found", "message": "gone"}, "rejected"),
+        ({"code": 400, "error_code": "refresh_token_not_found", "msg": "gone"}, "rejected"),
+        ({"error": "invalid_grant", "error_description": "gone"}, "rejected"),
+        ({"error": "invalid_client", "error_description": "gone"}, "rejected"),
+        ({"error": "unauthorized_client", "error_description": "gone"}, "rejected"),
+    ],
+)
+async def test_r10_every_final_code_in_every_shape_ends_the_session(stage, body, reason):
+    """And the dead token is not sent again by the timer or by those who ask."""
+    client = await stage.signed_in()
+    events = await stage.record(client)
+    stage.server.faults.add(stage.REFRESH, status=400, body=body)
+    with pytest.raises(RefreshRejected):
+        await client.refresh_session()
+    assert reason == (await events.wait_for("SIGNED_OUT")).reason
+    await stage.clock.run(7200)
+    for ask in (client.get_token, client.get_session):
+        with pytest.raises(RefreshRejected):
+            await ask()
+    assert (1, Status.REJECTED) == (stage.refreshes, client.status)
+
+
+@pytest.mark.parametrize(
+    "fault, kind",
+    [
+        ({"status": 400, "body": {"code": "brand_new", "message": "?"}}, ApiError),
+        ({"status": 400, "body": {"message": "?"}}, ApiError),
+        ({"status": 403, "body": "<html>forbidden</html>"}, ApiError),
+        ({"status": 404, "body": "404 page not found"}, ApiError),
+        ({"status": 409}, ServerUnavailable),
+        ({"status": 429}, RateLimited),
+        ({"status": 500}, ServerUnavailable),
+        ({"status": 504}, ServerUnavailable),
+        ({"status": 302, "headers": {"Location": "/"}}, ProtocolError),
+        ({"status": 200, "body": "<html>welcome to the hotel</html>"}, ProtocolError),
+        ({"status": 200, "body": '{"access_token": "a.b'}, ProtocolError),
+        ({"drop": "before", "times": 2}, NetworkError),
+    ],
+)
+async def test_r10_every_other_answer_is_raised_and_keeps_the_session(stage, fault, kind):
+    """Nothing but the server's own final word ends a session."""
+    client = await stage.signed_in()
+    before, events = client.session, await stage.record(client)
+    stage.server.faults.add(stage.REFRESH, **fault)
+    with pytest.raises(kind):
+        await client.refresh_session()
+    await events.wait_for("REFRESH_FAILED")
+    assert before is client.session
+    assert before.access_token == (await client.get_token()).value
+    assert ["INITIAL_SESSION", "REFRESH_FAILED"] == events.names
+    await client.refresh_session()
+    assert 1 == stage.server.issued
+
+
+async def test_r10_refresh_tokens_of_the_second_version_are_the_same_to_us(set_stage):
+    """They are opaque: three rotations in a row, and a reuse that ends the session."""
+    stage = await set_stage(token_version=2, reuse_interval=0, parent_rule=False)
+    client = await stage.signed_in(auto_refresh=False)
+    old = client.session.refresh_token
+    for _ in range(3):
+        await client.refresh_session()
+    assert 3 == stage.server.issued
+    with pytest.raises(RefreshRejected) as caught:
+        await (await stage.client()).refresh_session(old)
+    assert "refresh_token_already_used" == caught.value.code
+    with pytest.raises(RefreshRejected) as caught:
+        await client.refresh_session()
+    assert "refresh_token_not_found" == caught.value.code
 
 
 @pytest.mark.parametrize("auto_refresh", [True, False])

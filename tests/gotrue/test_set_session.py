@@ -27,8 +27,8 @@ from async_auth.gotrue import GoTrueClient
 from async_auth.stores import MemoryStore
 
 NOT_THREE_SEGMENTS = ["", "abc", "not-a-jwt", "a.b", "a.b.c.d", "."]
-THREE_BAD_SEGMENTS = ["a.b.c", "..", "not.a.jwt", "e30.e30", "eyJhbGciOiJIUzI1NiJ9.bm8ganNvbg.c2ln"]
-THREE_BAD_SEGMENTS = [token for token in THREE_BAD_SEGMENTS if token.count(".") == 2]
+#: Nothing, no base64, no JSON, and JSON that is no object.
+THREE_BAD_SEGMENTS = ["..", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.bm8ganNvbg.c2ln", "MQ.MQ.c2ln"]
 
 
 def claims(token):
@@ -222,7 +222,7 @@ OTHER_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "kind"), OTHER_FAULTS)
+@pytest.mark.parametrize("fault, kind", OTHER_FAULTS)
 async def test_s09_other_errors_are_raised_as_they_are(stage, fault, kind):
     """Each in its own class; the session there was stays."""
     store = MemoryStore()
@@ -330,7 +330,8 @@ async def test_s14_set_auth_pins_a_token_and_leaves_the_session_alone(stage):
     client = await stage.signed_in()
     before, events = client.session, await stage.record(client)
     client.set_auth("pinned")
-    assert ("pinned", 0) == ((await client.get_token()).value, (await client.get_token()).generation)
+    token = await client.get_token()
+    assert ("pinned", 0) == (token.value, token.generation)
     assert before is client.session
     client.set_auth(None)
     assert before.access_token == (await client.get_token()).value
