@@ -23,14 +23,19 @@ from async_auth import (
     NetworkError,
     RefreshRejected,
     ServerUnavailable,
+    Session,
+    SessionManager,
     Status,
     StoreError,
     TemporaryError,
+    UnknownKey,
 )
 from async_auth.events import Lagged
-from async_auth.gotrue import GoTrueClient
+from async_auth.gotrue import Endpoint, GoTrueClient, GoTrueProvider
 from async_auth.http_messages import Response
 from async_auth.stores import FileStore, MemoryStore
+from async_auth.stores.memory_lock import MemoryLock
+from async_auth.testing import GoTrueServer
 
 
 class BrokenStore(MemoryStore):
@@ -390,6 +395,70 @@ async def test_d13_a_store_that_fails_after_the_rotation_loses_nothing(stage, by
     assert 2 == stage.server.issued
 
 
+class Mute:
+    """GoTrue's provider with a fault of its own: for a while it cannot write a session down."""
+
+    def __init__(self, provider):
+        self.provider = provider
+        self.mute = False
+
+    def __getattr__(self, name):
+        return getattr(self.provider, name)
+
+    def dump(self, session):
+        """Write it, or raise."""
+        if self.mute:
+            raise TypeError("not JSON")
+        return self.provider.dump(session)
+
+
+async def test_d13_a_provider_that_cannot_write_the_session_loses_nothing(stage):
+    """A stranger's code comes between the rotation and the store: that too is a failed save."""
+    provider = Mute(GoTrueProvider(Endpoint(stage.server.url)))
+    wire = stage.wire()
+    manager = SessionManager(provider, **stage.options(transport=wire))
+    async with manager:
+        await manager.refresh_session(stage.tokens()["refresh_token"])
+        events = await stage.record(manager)
+        provider.mute = True
+        session = await manager.refresh_session()
+        assert session is manager.session
+        await events.wait_for("STORE_FAILED")
+        provider.mute = False
+        await manager.refresh_session()
+        await events.stop()
+    assert 3 == stage.server.issued
+
+
+async def test_d13_a_provider_that_cannot_write_a_new_session_signs_in_all_the_same(stage):
+    """The caller is not told that the manager was closed, for it was not."""
+    provider = Mute(GoTrueProvider(Endpoint(stage.server.url)))
+    wire = stage.wire()
+    manager = SessionManager(provider, **stage.options(transport=wire))
+    async with manager:
+        events = await stage.record(manager)
+        provider.mute = True
+        session = await manager.adopt(Session(access_token="a", refresh_token="r"))
+        assert session is manager.session
+        await events.wait_for("STORE_FAILED")
+        await events.stop()
+
+
+async def test_d15_fifty_claims_with_an_unknown_key_fetch_the_keys_once():
+    """However many tokens name a key that nobody knows, the server's keys are fetched once."""
+    async with GoTrueServer(algorithm="ES256") as server, GoTrueClient(server.url) as client:
+        await client.sign_in_anonymously()
+        claims = await client.get_claims()
+        forged = [server.sign({"sub": "x"}, headers={"kid": f"made up {n}"}) for n in range(50)]
+        asking = [client.get_claims(token) for token in forged]
+        results = await asyncio.gather(*asking, return_exceptions=True)
+        good = await client.get_claims((await client.get_token()).value)
+
+    assert {UnknownKey} == {type(result) for result in results}
+    assert claims == good
+    assert 1 == server.counts["/.well-known/jwks.json"]
+
+
 @pytest.mark.parametrize("access_token", ["not-a-jwt", "a.b", ""])
 async def test_d16_a_malformed_access_token_beside_a_good_refresh_token_refreshes(
     stage, access_token
@@ -432,6 +501,28 @@ async def test_d19_timers_of_two_clients_on_one_store_are_one_refresh(stage, sha
         await events.wait_for("TOKEN_REFRESHED")
     assert (1, 1) == (stage.refreshes, stage.server.issued)
     assert one.session.access_token == two.session.access_token
+
+
+@pytest.mark.parametrize("ask", ["get_session", "get_token", "refresh_session"])
+async def test_d19_a_refusal_is_checked_against_the_store_before_it_counts(stage, ask):
+    """Without a common lock the other was faster: its token is taken up, nobody is signed out."""
+    store = MemoryStore()
+    one = await stage.signed_in(store=store, lock=MemoryLock(), auto_refresh=False)
+    two = await stage.client(store=store, lock=MemoryLock(), auto_refresh=False)
+    events = await stage.record(two)
+    await stage.clock.advance(3600)
+    refusal = {"code": "refresh_token_already_used", "message": "Already Used"}
+    stage.server.faults.add(stage.REFRESH, delay=1, status=400, body=refusal)
+    asking = asyncio.create_task(getattr(two, ask)())
+    await stage.until(lambda: stage.refreshes)
+    await one.refresh_session()
+    await stage.clock.advance(1)
+    await asking
+    assert one.session.access_token == two.session.access_token
+    assert (2, 1) == (stage.refreshes, stage.server.issued)
+    await events.wait_for("TOKEN_REFRESHED")
+    await events.stop()
+    assert ["INITIAL_SESSION", "TOKEN_REFRESHED"] == events.names
 
 
 async def test_e1_no_repr_shows_a_token(stage):

@@ -13,13 +13,15 @@ from typing import Any
 
 #: Deeper than anything a server means; far from any interpreter's recursion limit.
 MAX_DEPTH = 100
+#: Digits of the longest whole number that is read; far more than a float has.
+_DIGITS_MAX = 400
 
 
 def read_json(body: bytes | str) -> Any:
     """
     Return the JSON value in *body*.
 
-    `NaN`, the infinities and numbers too large for a float are read as `None`: JSON has none of
+    `NaN`, the infinities and numbers far too large for a float are read as `None`: JSON has none of
     them (RFC 8259 section 6), and one of them must not cost the members beside it.
 
     Args:
@@ -29,7 +31,9 @@ def read_json(body: bytes | str) -> Any:
         ValueError: It is not JSON, not text, or nested deeper than `MAX_DEPTH`.
     """
     try:
-        value = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
+        value = json.loads(
+            body, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
     # The walk costs more than the parsing; few texts have enough brackets to need it.
@@ -63,6 +67,11 @@ def plain(value: Any) -> Any:
 def _finite(text: str) -> float | None:
     found = float(text)
     return found if math.isfinite(found) else None
+
+
+def _whole(text: str) -> int | None:
+    # Longer ones Python refuses to convert (its guard against quadratic time).
+    return int(text) if len(text) <= _DIGITS_MAX else None
 
 
 def _brackets(body: bytes | str) -> int:

@@ -164,6 +164,14 @@ class SessionManager:
         """The session's status. No I/O; SIGNED_OUT until it is started."""
         return self._state.status
 
+    @property
+    def token_at_hand(self) -> AccessToken | None:
+        """The pinned token, else the session's if it has not expired. No I/O, no refresh."""
+        token = self._state.token
+        if token is None or token.expires_at is None or token.expires_at > self._now():
+            return token
+        return None
+
     def __repr__(self) -> str:
         session = self.session
         generation = "" if session is None else f", generation {session.generation}"

@@ -369,7 +369,7 @@ class GoTrueClient(Facade):
             TemporaryError: Try again later.
             ProtocolError: The answer is no JSON object.
         """
-        return await self._ask(requests.settings_request(self.api))
+        return await self._ask(requests.settings_request(self.api, self._bearer()))
 
     async def health(self) -> dict[str, Any]:
         """
@@ -379,7 +379,7 @@ class GoTrueClient(Facade):
             TemporaryError: Try again later.
             ProtocolError: The answer is no JSON object.
         """
-        return await self._ask(requests.health_request(self.api))
+        return await self._ask(requests.health_request(self.api, self._bearer()))
 
     # Inside.
 
@@ -428,6 +428,10 @@ class GoTrueClient(Facade):
         response = await self.manager.send(request)
         secrets = requests.secrets_in(request)
         return parsing.object_from(response, secrets=secrets, now=self._clock.now())
+
+    def _bearer(self) -> str | None:
+        token = self.manager.token_at_hand
+        return None if token is None else token.value
 
     async def _fetch_keys(self) -> Response:
         return await self.manager.send(requests.jwks_request(self.api))

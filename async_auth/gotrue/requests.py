@@ -322,9 +322,9 @@ def checked_scope(scope: str) -> str:
     return scope
 
 
-def settings_request(api: Endpoint) -> Request:
+def settings_request(api: Endpoint, access_token: str | None = None) -> Request:
     """Build `GET /settings`: which ways to sign in the server offers."""
-    return api.request("GET", "/settings")
+    return api.request("GET", "/settings", bearer=access_token)
 
 
 def jwks_request(api: Endpoint) -> Request:
@@ -332,9 +332,9 @@ def jwks_request(api: Endpoint) -> Request:
     return api.request("GET", "/.well-known/jwks.json")
 
 
-def health_request(api: Endpoint) -> Request:
+def health_request(api: Endpoint, access_token: str | None = None) -> Request:
     """Build `GET /health`: whether the server is up, and its version."""
-    return api.request("GET", "/health")
+    return api.request("GET", "/health", bearer=access_token)
 
 
 def secrets_in(request: Request) -> tuple[str, ...]:

@@ -83,3 +83,10 @@ def test_plain_refuses_what_json_cannot_say() -> None:
     """An object of a foreign class is a TypeError, not silently something else."""
     with pytest.raises(TypeError):
         plain({"a": object()})
+
+
+def test_a_whole_number_too_long_for_python_costs_only_itself():
+    """Python refuses to convert thousands of digits; the members beside them are read."""
+    assert {"huge": None, "token": "x"} == read_json(
+        b'{"huge": ' + b"9" * 9999 + b', "token": "x"}'
+    )

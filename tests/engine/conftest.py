@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import attrs
@@ -12,6 +12,8 @@ import pytest
 
 from async_auth import (
     ApiError,
+    Event,
+    InitialSession,
     NetworkError,
     RefreshPolicy,
     RefreshRejected,
@@ -20,7 +22,10 @@ from async_auth import (
     ServerUnavailable,
     Session,
     SessionManager,
+    StoreError,
 )
+from async_auth.ports import Record
+from async_auth.stores import MemoryStore
 from async_auth.testing import ManualClock
 
 LIFE = 3600.0
@@ -29,12 +34,22 @@ LIFE = 3600.0
 class TinyProvider:
     """Speaks JSON with `TinyServer`."""
 
-    def refresh_request(self, session: Session, *, now: float) -> Request:
+    def refresh_request(
+        self,
+        session: Session,
+        *,
+        now: float,  # noqa: ARG002 - the port's
+    ) -> Request:
         """Send the refresh token as it is."""
         return Request("POST", "https://tiny.test/refresh", {}, str(session.refresh_token).encode())
 
     def parse_refresh(
-        self, response: Response, session: Session, *, sent_at: float, now: float
+        self,
+        response: Response,
+        session: Session,
+        *,
+        sent_at: float,
+        now: float,  # noqa: ARG002 - the port's
     ) -> Session:
         """Read tokens, or one of three refusals."""
         body = json.loads(response.body)
@@ -88,7 +103,12 @@ class TinyServer:
         """Return a new session of *account*."""
         return self._issue(account)
 
-    async def send(self, request: Request, *, timeout: float) -> Response:
+    async def send(
+        self,
+        request: Request,
+        *,
+        timeout: float,  # noqa: ARG002 - the port's
+    ) -> Response:
         """Answer, perhaps late, perhaps never."""
         token = request.body.decode()
         self.requests.append(token)
@@ -191,3 +211,117 @@ def tiny_server() -> type[TinyServer]:
 def tiny_provider() -> type[TinyProvider]:
     """Return the class, for providers with other habits."""
     return TinyProvider
+
+
+class FaultyStore:
+    """
+    A memory store with a temper: what is named in `broken` raises, what is in `gates` waits.
+
+    Each call gives the loop a turn first, as a store with real input and output does.
+    """
+
+    def __init__(self) -> None:
+        self.inner = MemoryStore()
+        #: `load`, `save`, `delete`: what they raise.
+        self.broken: dict[str, Exception] = {}
+        #: The same: what they wait for before they do it.
+        self.gates: dict[str, asyncio.Event] = {}
+        self.calls: list[str] = []
+        self.lock: Any = self.inner.lock
+
+    def breaks(self, *names: str, error: Exception | None = None) -> None:
+        """Let these calls fail from now on."""
+        self.broken.update(dict.fromkeys(names, error or StoreError("disk full")))
+
+    def works(self) -> None:
+        """Let nothing fail any more."""
+        self.broken.clear()
+
+    async def load(self, key: str) -> Record | None:
+        """See `SessionStore.load`."""
+        await self._meet("load")
+        return await self.inner.load(key)
+
+    async def save(self, key: str, record: Record, *, expected: int | None) -> None:
+        """See `SessionStore.save`."""
+        await self._meet("save")
+        await self.inner.save(key, record, expected=expected)
+
+    async def delete(self, key: str, *, expected: int | None) -> None:
+        """See `SessionStore.delete`."""
+        await self._meet("delete")
+        await self.inner.delete(key, expected=expected)
+
+    async def generation(self, key: str = "default") -> int | None:
+        """Return the generation that is there, whatever is broken."""
+        record = await self.inner.load(key)
+        return None if record is None else record.generation
+
+    async def _meet(self, name: str) -> None:
+        self.calls.append(name)
+        await asyncio.sleep(0)
+        if name in self.gates:
+            await self.gates[name].wait()
+        if name in self.broken:
+            raise self.broken[name]
+
+
+@pytest.fixture
+def faulty_store() -> FaultyStore:
+    """Return a store that works until it is told not to."""
+    return FaultyStore()
+
+
+@pytest.fixture
+def settle() -> Callable[[], Awaitable[None]]:
+    """Return a function that lets every task run until all of them wait."""
+
+    async def settle() -> None:
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    return settle
+
+
+Seen = list[Event]
+
+
+@pytest.fixture
+def watch() -> Callable[[SessionManager], Callable[[], Seen]]:
+    """Return a function that subscribes, and returns one that gives the events since then."""
+
+    def watch(manager: SessionManager) -> Callable[[], Seen]:
+        stream = manager.events(buffer=10_000)
+        seen: Seen = []
+
+        def so_far() -> Seen:
+            # What is buffered can be read without waiting, so a coroutine needs no loop for it.
+            while ", 0 of" not in repr(stream):
+                try:
+                    anext(stream).send(None)
+                except StopIteration as stop:
+                    seen.append(stop.value)
+            return [event for event in seen if not isinstance(event, InitialSession)]
+
+        return so_far
+
+    return watch
+
+
+@pytest.fixture
+def interrupt() -> Callable[[Coroutine[Any, Any, Any], int], Awaitable[bool]]:
+    """Return a function that cancels a call after some rounds of the loop."""
+
+    async def interrupt(call: Coroutine[Any, Any, Any], rounds: int) -> bool:
+        """Say whether it had ended by itself before; whatever it raised is forgotten."""
+        task = asyncio.ensure_future(call)
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        ended = task.done()
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        return ended
+
+    return interrupt

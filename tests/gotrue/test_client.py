@@ -279,6 +279,33 @@ async def test_the_later_of_two_sign_ins_stays_whoever_answers_first(stage):
     assert later.session is client.session
 
 
+@pytest.mark.parametrize("signed_in", [True, False])
+@pytest.mark.parametrize("how", ["password", "live", "expired", "refresh"])
+async def test_a_sign_out_wins_over_a_sign_in_that_began_before_it(stage, signed_in, how):
+    """Whoever was being signed in is told so; nobody is, neither here nor in the store."""
+    store = MemoryStore()
+    client = await (stage.signed_in if signed_in else stage.client)(store=store)
+    tokens = stage.tokens()
+    calls = {
+        "password": lambda: client.sign_in_with_password(
+            email=stage.EMAIL, password=stage.PASSWORD
+        ),
+        "live": lambda: client.set_session(tokens["access_token"], tokens["refresh_token"]),
+        "expired": lambda: client.set_session("abc", tokens["refresh_token"]),
+        "refresh": lambda: client.refresh_session(tokens["refresh_token"]),
+    }
+    requests = stage.requests
+    stage.server.faults.add("*", delay=1)
+    signing_in = asyncio.create_task(calls[how]())
+    await stage.until(lambda: stage.requests > requests)
+    await client.sign_out("local")
+    await stage.clock.advance(1)
+    with pytest.raises(AuthSessionMissing):
+        await signing_in
+    await stage.until(lambda: not landing())
+    assert (None, None) == (client.session, await store.load("default"))
+
+
 async def test_clients_with_different_keys_share_a_store_and_nothing_else(stage):
     """The key says which session of the store it is."""
     store = MemoryStore()

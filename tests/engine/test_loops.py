@@ -1,0 +1,766 @@
+"""Event loops as programs really have them: replaced, paused, forked, interrupted, dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from async_auth import (
+    ConfigurationError,
+    ManagerClosed,
+    RefreshPolicy,
+    SessionManager,
+    Status,
+    StoreError,
+    TokenRefreshed,
+)
+from async_auth.stores import FileStore, MemoryStore
+from async_auth.testing import GoTrueServer
+
+EMAIL, PASSWORD = "ada@example.com", "correct-horse-1"
+REFRESH = "/token?grant_type=refresh_token"
+
+#: What every script begins with; `cell()` runs a coroutine as a notebook does.
+PROLOGUE = f"""
+import asyncio, gc, logging, os, signal, sys
+from async_auth import *
+from async_auth.gotrue import GoTrueClient
+from async_auth.stores import FileStore, MemoryStore
+
+url, folder = sys.argv[1:]
+account = dict(email={EMAIL!r}, password={PASSWORD!r})
+# In debug mode asyncio warns of slow steps: that is this machine's business. Errors are ours.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+
+def notebook():
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete
+"""
+
+
+@pytest.fixture
+async def gotrue():
+    """Run a server with one user."""
+    async with GoTrueServer() as server:
+        server.create_user(email=EMAIL, password=PASSWORD)
+        yield server
+
+
+@pytest.fixture
+def run_script(gotrue, tmp_path):
+    """Return a function that runs a script in a new interpreter and returns its lines."""
+
+    async def run(script, *, status=0, options=()):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-X", "dev", "-W", "error", *options, "-c"),
+            PROLOGUE + textwrap.dedent(script),
+            *(gotrue.url, str(tmp_path / "store")),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        assert "" == err.decode()
+        assert status == process.returncode
+        return out.decode().splitlines()
+
+    return run
+
+
+@pytest.fixture
+def make(clock, server, tiny_provider):
+    """Return a function that makes a manager outside of any loop; nobody closes it."""
+
+    def make(**options):
+        options = {
+            "transport": server,
+            "clock": clock,
+            "policy": RefreshPolicy(jitter=0),
+            "random": lambda: 0.0,
+            **options,
+        }
+        return SessionManager(tiny_provider(), **options)
+
+    return make
+
+
+def tasks_of_ours():
+    """Return the names of our tasks that have not ended."""
+    return sorted(t.get_name() for t in asyncio.all_tasks() if "async_auth" in t.get_name())
+
+
+async def settle():
+    """Let everything that is ready run."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+# Notebooks.
+
+
+async def test_a_notebook_that_is_never_closed_ends_without_a_word(run_script, gotrue):
+    """One loop, run cell by cell and paused in between, is dropped at exit with all that it has."""
+    lines = await run_script("""
+        cell = notebook()
+        client = GoTrueClient(url, store=FileStore(folder))
+
+        async def read():
+            async for event in client.events():
+                print(event.name, flush=True)
+
+        async def watch():
+            global task
+            task = asyncio.create_task(read())
+            await asyncio.sleep(0)
+
+        cell(client.start())
+        cell(watch())
+        cell(client.sign_in_with_password(**account))
+        first = cell(client.get_token())
+        second = cell(client.get_token(rejected=first))
+        print(second.generation - first.generation, client.status.name)
+        cell(asyncio.sleep(0))
+        task.cancel()
+        cell(asyncio.sleep(0))
+    """)
+
+    assert ["INITIAL_SESSION", "SIGNED_IN", "TOKEN_REFRESHED", "1 FRESH"] == sorted(lines)[1:] + [
+        line for line in sorted(lines)[:1]
+    ] or ["1 FRESH", "INITIAL_SESSION", "SIGNED_IN", "TOKEN_REFRESHED"] == sorted(lines)
+    assert 1 == gotrue.counts[REFRESH]
+
+
+async def test_a_notebook_that_ends_in_the_midst_of_a_refresh_ends_without_a_word(
+    run_script, gotrue
+):
+    """The connection is open and the lock is held; nothing is printed, nothing hangs."""
+    gotrue.faults.add(REFRESH, delay=600)
+    lines = await run_script("""
+        cell = notebook()
+        client = GoTrueClient(url, store=FileStore(folder))
+
+        async def leave():
+            global task
+            task = asyncio.create_task(client.refresh_session())
+            task._log_destroy_pending = False  # the user's own task, and not the matter
+            await asyncio.sleep(0.1)
+
+        cell(client.sign_in_with_password(**account))
+        cell(leave())
+        print("left")
+    """)
+
+    assert ["left"] == lines
+    assert 1 == gotrue.counts[REFRESH]
+
+
+async def test_a_notebook_whose_manager_is_dropped_and_collected(run_script):
+    """Running a cell twice makes a second client; the first one goes without a word."""
+    lines = await run_script("""
+        cell = notebook()
+        for _ in range(3):
+            client = GoTrueClient(url)
+            cell(client.sign_in_with_password(**account))
+        gc.collect()
+        cell(asyncio.sleep(0.01))
+
+        async def ours():
+            return [t.get_name() for t in asyncio.all_tasks() if "async_auth" in t.get_name()]
+
+        print(sorted(cell(ours())))
+    """)
+
+    assert ["['async_auth scheduler', 'async_auth supervisor']"] == lines
+
+
+async def test_a_cell_that_is_interrupted_leaves_a_usable_client(run_script, gotrue):
+    """Ctrl-C ends a cell wherever it strikes; the next cell goes on."""
+    gotrue.faults.add(REFRESH, delay=600)
+    lines = await run_script("""
+        cell = notebook()
+        client = GoTrueClient(url, store=FileStore(folder))
+        cell(client.sign_in_with_password(**account))
+
+        async def wait():
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.1, signal.raise_signal, signal.SIGINT)
+            await client.refresh_session()
+
+        task = cell.__self__.create_task(wait())
+        task._log_destroy_pending = False
+        try:
+            cell(task)
+        except KeyboardInterrupt:
+            print("interrupted")
+        task.cancel()
+        token = cell(client.get_token())
+        print(token.generation, client.status.name)
+        cell(client.aclose())
+    """)
+
+    assert ["interrupted", "1 FRESH"] == lines
+
+
+def test_started_used_and_closed_in_three_runs_of_one_loop(make, server):
+    """`await start()` in one cell, use in another, `await aclose()` in a third."""
+    loop = asyncio.new_event_loop()
+    manager = make()
+    loop.run_until_complete(manager.start())
+    loop.run_until_complete(manager.adopt(server.sign_in()))
+    token = loop.run_until_complete(manager.get_token())
+    loop.run_until_complete(manager.aclose())
+
+    assert 1 == token.generation
+    assert set() == asyncio.all_tasks(loop)
+    loop.close()
+
+
+# One loop after the other.
+
+
+def test_asyncio_run_twice_with_one_manager(make, server, clock):
+    """The second run finds session, timer and refreshes at work, though nobody closed it."""
+    manager = make()
+
+    async def first():
+        await manager.adopt(server.sign_in())
+
+    async def second():
+        token = await manager.get_token()
+        refreshed = await manager.get_token(rejected=token)
+        await clock.run(3590)
+        return token.generation, refreshed.generation, manager.session.generation
+
+    asyncio.run(first())
+    clock.advance(5)
+
+    assert (1, 2, 3) == asyncio.run(second())
+    asyncio.run(manager.aclose())
+    assert Status.CLOSED is manager.status
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_asyncio_run_twice_with_one_store(make, server, tmp_path, kind):
+    """A new manager in a new loop goes on with what the last one left."""
+    store = MemoryStore() if kind == "memory" else FileStore(tmp_path)
+
+    async def first():
+        async with make(store=store) as manager:
+            await manager.adopt(server.sign_in())
+            await manager.refresh_session()
+
+    async def second():
+        async with make(store=store) as manager:
+            return (await manager.refresh_session()).generation
+
+    asyncio.run(first())
+
+    assert 3 == asyncio.run(second())
+
+
+async def test_asyncio_run_twice_without_closing_prints_nothing(run_script, gotrue):
+    """Real connections, with the same client and with a new one on the same store."""
+    lines = await run_script("""
+        store = FileStore(folder)
+        client = GoTrueClient(url, store=store)
+
+        async def first():
+            await client.sign_in_with_password(**account)
+
+        async def again(client):
+            token = await client.get_token()
+            print((await client.get_token(rejected=token)).generation)
+
+        asyncio.run(first())
+        asyncio.run(again(client))
+        asyncio.run(again(GoTrueClient(url, store=store)))
+        asyncio.run(client.aclose())
+    """)
+
+    assert ["2", "3"] == lines
+    assert 2 == gotrue.counts[REFRESH]
+
+
+def test_a_thousand_runs_leave_nothing_behind(make, server):
+    """A program that is not async calls `asyncio.run` each time it needs a token."""
+    manager = make()
+    asyncio.run(manager.adopt(server.sign_in()))
+
+    async def ask():
+        await manager.start()
+        return asyncio.get_running_loop()
+
+    loops = [id(asyncio.run(ask())) for _ in range(20)]
+    gc.collect()
+    alive = [each for each in gc.get_objects() if isinstance(each, asyncio.BaseEventLoop)]
+
+    # The last one is the manager's; more of them may belong to the runner of these tests.
+    assert 1 >= sum(id(loop) in loops and loop.is_closed() for loop in alive)
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "closed", "paused"])
+def test_a_loop_that_is_replaced_in_the_midst_of_a_flight(make, server, ending):
+    """The answer went down with its loop; the next loop asks again, and nobody hangs."""
+    server.forgiving = True
+    manager = make()
+
+    async def begin():
+        await manager.adopt(server.sign_in())
+        server.gate = asyncio.Event()
+        task = asyncio.create_task(manager.refresh_session())
+        task._log_destroy_pending = False  # noqa: SLF001 - the user's task, and not the matter
+        while not server.requests:  # noqa: ASYNC110 - the server sets no event
+            await asyncio.sleep(0)
+        return task
+
+    async def go_on():
+        server.gate = None
+        session = await manager.refresh_session()
+        token = await manager.get_token()
+        await manager.aclose()
+        return session.generation, token.generation
+
+    loop = asyncio.new_event_loop()
+    if ending == "cancelled":
+        with asyncio.Runner() as runner:
+            task = runner.run(begin())
+    else:
+        task = loop.run_until_complete(begin())
+    if ending == "closed":
+        loop.close()
+
+    generation, handed_out = asyncio.run(go_on())
+
+    assert generation == handed_out
+    assert 2 <= generation
+    assert 2 == len(server.requests)
+    assert 1 == len(set(server.requests))
+    del task
+    gc.collect()
+    loop.close()
+
+
+def test_a_paused_loop_that_runs_again_ends_what_it_had(make, server, clock):
+    """Two loops in turn: the manager follows, and the old timer does not fire in the wrong one."""
+    manager = make()
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    first.run_until_complete(manager.adopt(server.sign_in()))
+    second.run_until_complete(manager.start())
+
+    first.run_until_complete(settle())
+    assert set() == asyncio.all_tasks(first)
+    second.run_until_complete(clock.run(3590))
+    assert 2 == manager.session.generation
+    first.run_until_complete(manager.refresh_session())
+
+    assert 3 == manager.session.generation
+    first.run_until_complete(manager.aclose())
+    second.run_until_complete(settle())
+    assert set() == asyncio.all_tasks(second)
+    first.close()
+    second.close()
+
+
+def test_closing_in_another_loop(make, server):
+    """A manager that was used in a loop that is gone is closed in the next one."""
+    manager = make()
+    asyncio.run(manager.adopt(server.sign_in()))
+    stream = manager.events()
+
+    async def close():
+        await manager.aclose()
+        return [event.name async for event in stream]
+
+    assert ["INITIAL_SESSION"] == asyncio.run(close())
+    with pytest.raises(ManagerClosed):
+        asyncio.run(manager.get_token())
+
+
+# Two loops at once.
+
+
+async def test_another_threads_loop_gets_a_clear_error(make, server, clock):
+    """Whatever needs the loop is refused at once; the manager goes on in its own."""
+    manager = make()
+    await manager.adopt(server.sign_in())
+    stream = manager.events()
+    await anext(stream)
+
+    async def use():
+        errors = []
+        token = await manager.get_token()
+        for call in (
+            manager.start,
+            manager.get_session,
+            manager.refresh_session,
+            manager.sign_out,
+            lambda: manager.get_token(rejected=token),
+            lambda: anext(stream),
+        ):
+            with pytest.raises(ConfigurationError, match="another thread's event loop") as caught:
+                await call()
+            errors.append(caught.value)
+        return errors
+
+    assert 6 == len(await asyncio.to_thread(asyncio.run, use()))
+    assert 2 == (await manager.refresh_session()).generation
+    await manager.aclose()
+
+
+async def test_closing_from_another_threads_loop(make, server):
+    """It is closed in its own loop, whose waiters are woken as they must be."""
+    manager = make()
+    await manager.adopt(server.sign_in())
+    stream = manager.events()
+    await anext(stream)
+    reading = asyncio.create_task(anext(stream, None))
+    await asyncio.sleep(0)
+
+    await asyncio.to_thread(asyncio.run, manager.aclose())
+
+    assert None is await reading
+    assert Status.CLOSED is manager.status
+    assert [] == tasks_of_ours()
+
+
+async def test_two_managers_in_two_threads_share_one_store(make, server):
+    """The way it is meant: a manager for each loop, and one store."""
+    store = MemoryStore()
+    first = make(store=store)
+    await first.adopt(server.sign_in())
+    generations = []
+
+    async def other():
+        async with make(store=store) as second:
+            token = await second.get_token()
+            generations.append((await second.get_token(rejected=token)).generation)
+
+    token = await first.get_token()
+    thread = threading.Thread(target=asyncio.run, args=[other()])
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    generations.append((await first.get_token(rejected=token)).generation)
+    await first.aclose()
+
+    assert [2, 2] == generations
+    assert 1 == len(server.requests)
+
+
+# Forks.
+
+FORKING = ("-W", "ignore:This process:DeprecationWarning")
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+FORK = """
+    def forked(coroutine):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                asyncio.run(coroutine())
+            except BaseException as error:
+                print("child:", repr(error))
+            finally:
+                gc.collect()
+                sys.stdout.flush()
+                os._exit(0)
+        return pid
+
+    async def ended(pid):
+        await asyncio.to_thread(os.waitpid, pid, 0)
+"""
+
+
+@needs_fork
+async def test_a_forked_child_with_a_file_store_shares_the_refresh(run_script, gotrue):
+    """Parent and child refuse the same token at the same time: one request, one new token."""
+    lines = await run_script(
+        FORK
+        + """
+    client = GoTrueClient(url, store=FileStore(folder))
+
+    async def child():
+        print("child:", (await client.get_token(rejected=token)).generation)
+        await client.aclose()
+
+    async def main():
+        global token
+        await client.sign_in_with_password(**account)
+        token = await client.get_token()
+        pid = forked(child)
+        print("parent:", (await client.get_token(rejected=token)).generation, flush=True)
+        await ended(pid)
+        print("parent:", (await client.refresh_session()).session.generation)
+        await client.aclose()
+
+    asyncio.run(main())
+    """,
+        options=FORKING,
+    )
+
+    assert ["child: 2", "parent: 2", "parent: 3"] == sorted(lines)
+    assert 2 == gotrue.counts[REFRESH]
+
+
+@needs_fork
+async def test_a_child_that_is_forked_in_the_midst_of_a_refresh(run_script, gotrue):
+    """The parent's flight is not the child's; the lock tells the child to wait for it."""
+    gotrue.faults.add(REFRESH, delay=0.2)
+    lines = await run_script(
+        FORK
+        + """
+    client = GoTrueClient(url, store=FileStore(folder))
+
+    async def child():
+        print("child:", (await client.get_token(rejected=token)).generation)
+        await client.aclose()
+
+    async def main():
+        global token
+        await client.sign_in_with_password(**account)
+        token = await client.get_token()
+        flight = asyncio.create_task(client.get_token(rejected=token))
+        await asyncio.sleep(0.1)
+        pid = forked(child)
+        print("parent:", (await flight).generation, flush=True)
+        await ended(pid)
+        await client.aclose()
+
+    asyncio.run(main())
+    """,
+        options=FORKING,
+    )
+
+    assert ["child: 2", "parent: 2"] == sorted(lines)
+    assert 1 == gotrue.counts[REFRESH]
+
+
+@needs_fork
+async def test_a_forked_child_with_a_memory_store_is_told_so(run_script, gotrue):
+    """It would spend its parent's refresh token: a clear error, and the parent goes on."""
+    lines = await run_script(
+        FORK
+        + """
+    client = GoTrueClient(url)
+
+    async def child():
+        for call in (client.get_session, client.refresh_session):
+            try:
+                await call()
+            except ConfigurationError as error:
+                print("child:", str(error).partition(":")[0])
+        await client.aclose()
+
+    async def main():
+        await client.sign_in_with_password(**account)
+        token = await client.get_token()
+        pid = forked(child)
+        await ended(pid)
+        print("parent:", (await client.get_token(rejected=token)).generation)
+        await client.aclose()
+
+    asyncio.run(main())
+    """,
+        options=FORKING,
+    )
+
+    told = "child: This process was forked and shares a session with its parent, but not the store"
+    assert [told, told, "parent: 2"] == lines
+    assert 1 == gotrue.counts[REFRESH]
+
+
+@needs_fork
+async def test_a_child_that_drops_or_closes_the_manager_does_not_disturb_its_parent(run_script):
+    """The parent's open connection is still good after the child is gone."""
+    lines = await run_script(
+        FORK
+        + """
+    client = GoTrueClient(url)
+
+    async def close():
+        await client.aclose()
+
+    async def drop():
+        global client
+        del client
+        gc.collect()
+
+    async def main():
+        parent = client
+        await parent.sign_in_with_password(**account)
+        await ended(forked(close))
+        print((await parent.health())["name"])
+        await ended(forked(drop))
+        print((await parent.health())["name"])
+        await parent.aclose()
+
+    asyncio.run(main())
+    """,
+        options=FORKING,
+    )
+
+    assert ["GoTrue", "GoTrue"] == lines
+
+
+@needs_fork
+async def test_a_program_that_forks_before_it_runs_a_loop(run_script, gotrue):
+    """A pre-forking server: made in the parent, used in each child."""
+    lines = await run_script(
+        FORK
+        + """
+    client = GoTrueClient(url, store=FileStore(folder))
+
+    async def child():
+        async with client:
+            await client.sign_in_with_password(**account)
+            print((await client.get_token()).generation > 0)
+
+    for pid in [forked(child), forked(child)]:
+        os.waitpid(pid, 0)
+    """,
+        options=FORKING,
+    )
+
+    assert ["True", "True"] == lines
+
+
+# Other ways to run tasks, and to end.
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_eager_tasks(make, server, clock):
+    """Tasks that run at once when they are made change nothing that one can see."""
+
+    class Broken(MemoryStore):
+        broken = True
+
+        async def load(self, key):
+            if self.broken:
+                raise StoreError("no")
+            return await super().load(key)
+
+    store = Broken()
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    manager = make(store=store)
+    with pytest.raises(StoreError):
+        await manager.start()
+    store.broken = False
+    stream = manager.events()
+    await manager.adopt(server.sign_in())
+    token = await manager.get_token()
+
+    refreshed = await asyncio.gather(*(manager.get_token(rejected=token) for _ in range(10)))
+    await clock.run(3590)
+    await manager.sign_out()
+    await manager.aclose()
+
+    assert {2} == {each.generation for each in refreshed}
+    assert 2 == len(server.requests)
+    assert [
+        "INITIAL_SESSION",
+        "SIGNED_IN",
+        "TOKEN_REFRESHED",
+        "TOKEN_REFRESHED",
+        "SIGNED_OUT",
+    ] == [event.name async for event in stream]
+
+
+async def test_ctrl_c_closes_and_prints_nothing(run_script):
+    """`async with` inside `asyncio.run`, a reader, a refresh loop, and a Ctrl-C."""
+    lines = await run_script("""
+        async def main():
+            async with GoTrueClient(url, store=FileStore(folder)) as client:
+                await client.sign_in_with_password(**account)
+                async with client.events() as stream:
+                    async for event in stream:
+                        await client.refresh_session()
+                        if event.name == "TOKEN_REFRESHED":
+                            signal.raise_signal(signal.SIGINT)
+
+        try:
+            asyncio.run(main())
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+
+    assert ["interrupted"] == lines
+
+
+async def test_leaving_by_system_exit_prints_nothing(run_script):
+    """Whether the client is closed on the way out or not."""
+    lines = await run_script(
+        """
+        async def main():
+            open = GoTrueClient(url)
+            await open.sign_in_with_password(**account)
+            async with GoTrueClient(url) as client:
+                await client.sign_in_with_password(**account)
+                print("leaving", flush=True)
+                sys.exit(3)
+
+        asyncio.run(main())
+        """,
+        status=3,
+    )
+
+    assert ["leaving"] == lines
+
+
+async def test_a_program_that_ends_without_closing_prints_nothing(run_script):
+    """Readers, timers and connections are open as `asyncio.run` ends."""
+    lines = await run_script("""
+        async def main():
+            client = GoTrueClient(url, store=FileStore(folder))
+            await client.sign_in_with_password(**account)
+
+            async def read():
+                async for event in client.events():
+                    print(event.name)
+
+            asyncio.create_task(read())
+            await asyncio.sleep(0.01)
+            asyncio.create_task(client.refresh_session())
+            await asyncio.sleep(0)
+
+        asyncio.run(main())
+    """)
+
+    assert "INITIAL_SESSION" == lines[0]
+
+
+def test_a_refresh_that_the_program_did_not_wait_for_is_stored_or_asked_again(make, server):
+    """`asyncio.run` cancels our tasks too; the next run loses nothing."""
+    server.forgiving = True
+    store = MemoryStore()
+
+    async def first():
+        manager = make(store=store)
+        await manager.adopt(server.sign_in())
+        server.gate = asyncio.Event()
+        task = asyncio.create_task(manager.refresh_session())
+        while not server.requests:  # noqa: ASYNC110 - the server sets no event
+            await asyncio.sleep(0)
+        return task
+
+    async def second():
+        server.gate = None
+        async with make(store=store) as manager:
+            async with manager.events() as stream:
+                await manager.refresh_session()
+                return [await anext(stream), await anext(stream)]
+
+    asyncio.run(first())
+    events = asyncio.run(second())
+
+    assert isinstance(events[1], TokenRefreshed)
+    assert 1 == len(set(server.requests))
