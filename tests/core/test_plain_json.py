@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from async_auth.core.plain_json import MAX_DEPTH, number, plain, read_json
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"<html>", b"\xff\xfe\xfa", b"\x80abc", "]", b"9" * 9999]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe\xfa", b"\x80abc", "]"])
 def test_what_is_no_json_is_a_value_error(body: bytes | str) -> None:
     """Whatever cannot be read is a ValueError."""
     with pytest.raises(ValueError):  # noqa: PT011 - its text is the standard library's

@@ -6,12 +6,12 @@ for what they see, only when they are told to.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
 
 import aiohttp
+import anyio
 import attrs
 
 from async_auth.cli.demo.places import Site
@@ -48,26 +48,19 @@ class Crew:
     site: Site
     tally: Tally
     http: aiohttp.ClientSession
-    _stop: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    _stop: anyio.Event = attrs.field(init=False, factory=anyio.Event)
 
     @contextlib.asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Let them work until the block is left; calls under way are let finish, for a while."""
-        tasks = [asyncio.create_task(self._work(i)) for i in range(self.plan.workers)]
-        try:
-            yield
-        finally:
-            self._stop.set()
+        async with anyio.create_task_group() as group:
+            for number in range(self.plan.workers):
+                group.start_soon(self._work, number)
             try:
-                await asyncio.wait(tasks, timeout=GRACE)
+                yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
-        for task in tasks:
-            # Whatever a call raises is reported; this would be a mistake of ours.
-            if not task.cancelled():
-                task.result()
+                self._stop.set()
+                group.cancel_scope.deadline = anyio.current_time() + GRACE
 
     async def call(self) -> None:
         """Call once."""
@@ -89,6 +82,5 @@ class Crew:
             await self._rest(self.plan.pause)
 
     async def _rest(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
+        with anyio.move_on_after(seconds):
+            await self._stop.wait()
