@@ -53,14 +53,20 @@ class Crew:
     @contextlib.asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Let them work until the block is left; calls under way are let finish, for a while."""
+        failure: Exception | None = None
         async with anyio.create_task_group() as group:
             for number in range(self.plan.workers):
                 group.start_soon(self._work, number)
             try:
                 yield
+            except Exception as error:  # noqa: BLE001 - the block's own, raised below as it is
+                failure = error
             finally:
                 self._stop.set()
                 group.cancel_scope.deadline = anyio.current_time() + GRACE
+        # Out here, for the group would wrap it.
+        if failure is not None:
+            raise failure
 
     async def call(self) -> None:
         """Call once."""
