@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_type
 
+from aiohttp import ClientMiddlewareType, ClientSession
+
+from async_auth import SessionManager
 from async_auth.core.policy import RefreshPolicy
 from async_auth.errors import (
     AuthError,
@@ -17,6 +20,7 @@ from async_auth.errors import (
     WeakPassword,
 )
 from async_auth.events import (
+    Event,
     InitialSession,
     Lagged,
     RefreshFailed,
@@ -24,7 +28,9 @@ from async_auth.events import (
     StoreFailed,
     TokenRefreshed,
 )
+from async_auth.gotrue import AuthResponse, Claims, GoTrueClient, User
 from async_auth.http_messages import Request, Response
+from async_auth.integrations.aiohttp import bearer
 from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
 from async_auth.session import AccessToken, Session, Status
 from async_auth.stores import FileStore, MemoryStore
@@ -140,3 +146,70 @@ class DeadLine:
 
 CLOCK: Clock = FixedClock()
 TRANSPORT: Transport = DeadLine()
+
+
+class SilentProvider:
+    """Nor does a user's own auth system."""
+
+    def refresh_request(self, session: Session, *, now: float) -> Request:
+        """Ask for nothing."""
+        return Request("POST", "https://auth.example.com/refresh")
+
+    def parse_refresh(
+        self, response: Response, session: Session, *, sent_at: float, now: float
+    ) -> Session:
+        """Get nothing."""
+        return session
+
+    def dump(self, session: Session) -> dict[str, Any]:
+        """Keep little."""
+        return {"access_token": session.access_token}
+
+    def load(self, record: dict[str, Any]) -> Session:
+        """Read little."""
+        return Session(access_token=record["access_token"])
+
+
+async def a_manager_hands_out_tokens(http: ClientSession) -> None:
+    """The engine alone, with a user's own parts."""
+    policy = RefreshPolicy(margin=30, jitter=0.5)
+    manager = SessionManager(
+        SilentProvider(), store=MemoryStore(), policy=policy, transport=TRANSPORT, clock=CLOCK
+    )
+    async with manager as same:
+        assert_type(same, SessionManager)
+        assert_type(manager.session, Session | None)
+        assert_type(manager.status, Status)
+        assert_type(await manager.get_session(), Session | None)
+        token = await manager.get_token(min_ttl=5)
+        assert_type(token, AccessToken)
+        assert_type(await manager.get_token(rejected=token), AccessToken)
+        assert_type(await manager.refresh_session(), Session)
+        manager.set_auth(None)
+        async for event in manager.events(buffer=8):
+            assert_type(event, Event)
+        await manager.sign_out()
+    assert_type(bearer(manager, origins=["https://api.example.com"]), ClientMiddlewareType)
+
+
+async def a_client_signs_in(http: ClientSession) -> None:
+    """The GoTrue client, and the manager's members on it."""
+    client = GoTrueClient(
+        "https://x.supabase.co/auth/v1", "key", store=FileStore(), http=http, flow="pkce"
+    )
+    async with client as same:
+        assert_type(same, GoTrueClient)
+        answer = await client.sign_in_with_password(email="ann@example.com", password="secret")
+        assert_type(answer, AuthResponse)
+        assert_type(answer.user, User | None)
+        assert_type(answer.session, Session | None)
+        assert_type(await client.sign_up(phone="+4912345", password="secret"), AuthResponse)
+        assert_type(await client.sign_in_anonymously(data={"name": "Ann"}), AuthResponse)
+        assert_type(await client.refresh_session("token"), AuthResponse)
+        assert_type(await client.set_session("access", "refresh"), AuthResponse)
+        assert_type(await client.get_token(), AccessToken)
+        assert_type(await client.get_session(), Session | None)
+        assert_type(await client.get_user(), User)
+        assert_type(await client.get_claims("jwt", allow_expired=True), Claims)
+        await client.sign_out("others")
+    bearer(client, origins="https://api.example.com")
