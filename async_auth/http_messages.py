@@ -1,6 +1,6 @@
 """An HTTP request and response as values: what providers build and parse, and transports carry.
 
-Neither prints its headers, body or query, which is where secrets travel.
+Neither prints its headers, body, query or userinfo, which is where secrets travel.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ def _headers(headers: HeadersLike) -> CIMultiDictProxy[str]:
     return CIMultiDictProxy(CIMultiDict(headers))
 
 
-def _without_query(url: str) -> str:
-    return repr(url.partition("?")[0].partition("#")[0])
+def _place(url: str) -> str:
+    scheme, separator, rest = url.partition("?")[0].partition("#")[0].rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return repr(f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}")
 
 
 def _size(body: bytes) -> str:
@@ -38,7 +40,7 @@ class Request:
     """
 
     method: str
-    url: str = attrs.field(repr=_without_query)
+    url: str = attrs.field(repr=_place)
     headers: CIMultiDictProxy[str] = attrs.field(default=(), converter=_headers, repr=False)
     body: bytes = attrs.field(default=b"", repr=_size)
 

@@ -71,6 +71,11 @@ class Flight(Generic[T]):
         return self
 
     @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiters)
+
+    @property
     def error(self) -> Exception | None:
         """A copy of the error of our own for whoever asks: raising adds to its traceback."""
         return None if self._error is None else fresh_copy(self._error)

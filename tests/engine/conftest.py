@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -227,6 +228,7 @@ class FaultyStore:
         #: The same: what they wait for before they do it.
         self.gates: dict[str, asyncio.Event] = {}
         self.calls: list[str] = []
+        self._reached: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.lock: Any = self.inner.lock
 
     def breaks(self, *names: str, error: Exception | None = None) -> None:
@@ -252,6 +254,10 @@ class FaultyStore:
         await self._meet("delete")
         await self.inner.delete(key, expected=expected)
 
+    async def reached(self, name: str) -> None:
+        """Wait until this call has come to its gate."""
+        await self._reached[name].wait()
+
     async def generation(self, key: str = "default") -> int | None:
         """Return the generation that is there, whatever is broken."""
         record = await self.inner.load(key)
@@ -261,6 +267,7 @@ class FaultyStore:
         self.calls.append(name)
         await asyncio.sleep(0)
         if name in self.gates:
+            self._reached[name].set()
             await self.gates[name].wait()
         if name in self.broken:
             raise self.broken[name]

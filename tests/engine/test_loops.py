@@ -291,7 +291,7 @@ async def test_asyncio_run_twice_without_closing_prints_nothing(run_script, gotr
     assert 2 == gotrue.counts[REFRESH]
 
 
-def test_a_thousand_runs_leave_nothing_behind(make, server):
+def test_many_runs_leave_nothing_behind(make, server):
     """A program that is not async calls `asyncio.run` each time it needs a token."""
     manager = make()
     asyncio.run(manager.adopt(server.sign_in()))
@@ -785,10 +785,9 @@ def test_a_refresh_that_the_program_did_not_wait_for_is_stored_or_asked_again(ma
 
     async def second():
         server.gate = None
-        async with make(store=store) as manager:
-            async with manager.events() as stream:
-                await manager.refresh_session()
-                return [await anext(stream), await anext(stream)]
+        async with make(store=store) as manager, manager.events() as stream:
+            await manager.refresh_session()
+            return [await anext(stream), await anext(stream)]
 
     asyncio.run(first())
     events = asyncio.run(second())

@@ -24,6 +24,7 @@ from async_auth import (
     StoreError,
     TokenRefreshed,
 )
+from async_auth.engine.runtime import Runtime
 from async_auth.stores import MemoryStore
 from async_auth.transport import AiohttpTransport
 
@@ -348,6 +349,80 @@ async def test_repr_shows_counts_and_no_secret(signed_in, make_manager):
     await manager.aclose()
     assert "<SessionManager 'bot': closed, generation 1, 0 subscribers>" == repr(manager)
     assert "<SessionManager 'default': signed_out, 0 subscribers>" == repr(make_manager())
+
+
+# Clocks that are set, and machines that sleep.
+
+
+async def test_a_suspended_laptop_refreshes_within_a_slice(signed_in, server, clock):
+    """The lid was closed past the expiry: the timer notices soon after it is opened."""
+    manager = await signed_in()
+    await clock.run(100)
+    await clock.suspend(7200)
+    assert Status.EXPIRED is manager.status
+    await clock.run(30)
+
+    assert 1 == len(server.requests)
+    assert Status.FRESH is manager.status
+
+
+async def test_a_suspended_laptop_refreshes_at_the_next_call(signed_in, server, clock):
+    """Whoever asks first gets a new token, not the one that expired in its sleep."""
+    manager = await signed_in()
+    await clock.run(100)
+    await clock.suspend(7200)
+
+    assert 2 == (await manager.get_token()).generation
+
+
+@pytest.mark.parametrize("step", [-7200, -60, 60])
+async def test_a_clock_that_is_set_changes_nothing_for_the_server(signed_in, server, clock, step):
+    """A step of the wall clock neither refreshes now nor makes the next refresh late."""
+    manager = await signed_in()
+    await clock.run(1000)
+    clock.step(step)
+    await clock.run(30)
+    assert [] == server.requests
+    assert Status.FRESH is manager.status
+    # The token has 3600 seconds to live; a clock set forward makes that look like less.
+    await clock.run(3590 - 1030 - max(step, 0) - 1)
+    assert [] == server.requests
+    await clock.run(1)
+
+    assert 1 == len(server.requests)
+
+
+async def test_a_clock_that_is_set_forward_past_the_expiry(signed_in, server, clock):
+    """It cannot be told from a sleep: the token is refreshed, once."""
+    manager = await signed_in()
+    await clock.run(1000)
+    await clock.step(86400)
+    await clock.run(31)
+
+    assert 1 == len(server.requests)
+    assert Status.FRESH is manager.status
+
+
+async def test_many_sessions_that_wake_up_do_not_ask_at_once(
+    clock, server, tiny_provider, make_manager
+):
+    """On one timer, those that became overdue together start one after the other."""
+    runtime = Runtime(clock=clock)
+    managers = [make_manager(runtime=lambda: runtime, key=str(n)) for n in range(20)]
+    for number, manager in enumerate(managers):
+        await manager.adopt(server.sign_in(str(number)))
+    await clock.suspend(7200)
+    await managers[0].start()
+    await clock.run(0.0001)
+    assert 1 == len(server.requests)
+    await clock.run(0.1)
+    assert 10 <= len(server.requests) < 20
+    await clock.run(0.1)
+
+    assert 20 == len(server.requests)
+    for manager in managers:
+        await manager.aclose()
+    await runtime.aclose()
 
 
 # Pinning.

@@ -1,0 +1,276 @@
+"""One key of a store: strangers' errors, what cannot be read, and compare-and-swap."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+import pytest
+
+from async_auth import Conflict, LockTimeout, Session, StoreError
+from async_auth.core.reconcile import Gone, Newer, Proceed
+from async_auth.engine.shelf import Shelf
+from async_auth.ports import Record
+
+
+@pytest.fixture
+def shelf(faulty_store, tiny_provider):
+    """Return a shelf on a store that can be broken."""
+    return Shelf(faulty_store, tiny_provider(), "default")
+
+
+@pytest.fixture
+def session():
+    """Return a session of the sign-in `one`."""
+    return Session(access_token="a", refresh_token="r", generation=1, sign_in_id="one")
+
+
+def later(session, generation, **changes):
+    """Return the session of a later generation."""
+    return attrs.evolve(session, generation=generation, **changes)
+
+
+async def test_what_is_saved_is_loaded(shelf, session):
+    """With its generation and its sign-in."""
+    saved = later(session, 4)
+    await shelf.save(saved, expected=None)
+
+    assert saved == await shelf.load()
+
+
+async def test_nothing_stored_is_no_session(shelf):
+    """And no error."""
+    assert await shelf.load() is None
+
+
+async def test_the_records_own_numbers_count(shelf, session, faulty_store):
+    """What the provider dumped of them may be older."""
+    await shelf.save(session, expected=None)
+    record = await faulty_store.inner.load("default")
+    moved = attrs.evolve(record, generation=9, sign_in_id="two")
+    await faulty_store.inner.save("default", moved, expected=None)
+
+    found = await shelf.load()
+
+    assert (9, "two") == (found.generation, found.sign_in_id)
+
+
+async def test_what_a_newer_release_wrote_is_kept(shelf, session, faulty_store):
+    """Members that we do not know are written back."""
+    record = Record(
+        generation=1,
+        sign_in_id="one",
+        session=attrs.asdict(session),
+        extra={"from": {"the": "future"}},
+    )
+    await faulty_store.inner.save("default", record, expected=None)
+    await shelf.load()
+
+    await shelf.save(later(session, 2), expected=1)
+
+    assert {"from": {"the": "future"}} == (await faulty_store.inner.load("default")).extra
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), OSError("x"), RuntimeError("x"), LookupError("x"), Exception("x")]
+)
+async def test_a_record_that_the_provider_cannot_load_is_set_aside(
+    shelf, session, faulty_store, error
+):
+    """Whatever it raises: the record is copied, not deleted, and the damage is told once."""
+
+    def load(record):
+        raise error
+
+    await shelf.save(session, expected=None)
+    shelf.provider.load = load
+
+    assert await shelf.load() is None
+    aside = await faulty_store.inner.load("default.unreadable")
+    assert aside == await faulty_store.inner.load("default")
+    assert isinstance(shelf.take_damage(), StoreError)
+    assert shelf.take_damage() is None
+
+
+async def test_the_text_of_a_record_is_in_no_error(shelf, session, faulty_store):
+    """A provider's error may quote what it read."""
+
+    def load(record):
+        raise ValueError(record["refresh_token"])
+
+    await shelf.save(later(session, 5, refresh_token="very-secret"), expected=None)
+    shelf.provider.load = load
+
+    with pytest.raises(StoreError) as caught:
+        await shelf.look(session, stored=True)
+
+    assert "very-secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+async def test_a_session_that_the_provider_cannot_dump_is_a_store_error(shelf, session):
+    """For a rotated token must not be lost for that."""
+
+    def dump(session):
+        raise TypeError(session.refresh_token)
+
+    shelf.provider.dump = dump
+
+    with pytest.raises(StoreError, match="dump.*TypeError") as caught:
+        await shelf.save(session, expected=None)
+
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("error", [OSError(28, "no space"), RuntimeError("bug"), LockTimeout("x")])
+@pytest.mark.parametrize("call", ["load", "save", "delete"])
+async def test_a_strangers_error_is_a_store_error(shelf, session, faulty_store, call, error):
+    """Whatever the store raises, and it is the cause."""
+    await shelf.save(session, expected=None)
+    faulty_store.breaks(call, error=error)
+    calls = {
+        "load": lambda: shelf.load(),
+        "save": lambda: shelf.save(session, expected=None),
+        "delete": lambda: shelf.clear("one"),
+    }
+
+    with pytest.raises(StoreError) as caught:
+        await calls[call]()
+
+    assert not isinstance(caught.value, Conflict)
+    assert error is caught.value.__cause__
+
+
+async def test_a_store_error_is_raised_as_it_is(shelf, faulty_store):
+    """It says more than we could."""
+    faulty_store.breaks("load", error=StoreError("the folder is gone"))
+
+    with pytest.raises(StoreError, match="the folder is gone"):
+        await shelf.load()
+
+
+@pytest.mark.parametrize(
+    "generation, sign_in_id, verdict",
+    [(1, "one", Proceed(1)), (2, "one", Newer()), (1, "two", Gone()), (None, None, Gone())],
+)
+async def test_look_says_what_the_store_means(shelf, session, generation, sign_in_id, verdict):
+    """And gives the stored session only where it is newer."""
+    if generation is not None:
+        await shelf.save(later(session, generation, sign_in_id=sign_in_id), expected=None)
+
+    found = await shelf.look(session, stored=True)
+
+    newer = later(session, 2) if verdict == Newer() else None
+    assert (verdict, newer) == found
+
+
+async def test_keep_writes_what_is_expected(shelf, session, faulty_store):
+    """By compare-and-swap."""
+    await shelf.save(session, expected=None)
+
+    kept = await shelf.keep(later(session, 2), base=session, expected=1, stored=True)
+
+    assert (Proceed(2), None) == kept
+    assert 2 == await faulty_store.generation()
+
+
+async def test_keep_gives_way_to_a_newer_generation(shelf, session, faulty_store):
+    """Somebody else was faster: theirs is adopted, ours is not written."""
+    theirs = later(session, 2, access_token="theirs")
+    await shelf.save(theirs, expected=None)
+
+    kept = await shelf.keep(later(session, 2), base=session, expected=1, stored=True)
+
+    assert (Newer(), theirs) == kept
+    assert theirs == await shelf.load()
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_keep_gives_way_to_another_sign_in_and_to_none(shelf, session, there):
+    """The sign-in is over: nothing is written."""
+    if there:
+        await shelf.save(later(session, 9, sign_in_id="two"), expected=None)
+
+    kept = await shelf.keep(later(session, 2), base=session, expected=1, stored=True)
+
+    assert (Gone(), None) == kept
+    found = await shelf.load()
+    assert (None if found is None else found.sign_in_id) == ("two" if there else None)
+
+
+async def test_keep_writes_again_over_an_older_generation(shelf, session, faulty_store):
+    """A record that was put back from a backup is no reason to lose a token."""
+    await shelf.save(later(session, 3), expected=None)
+
+    kept = await shelf.keep(later(session, 6), base=later(session, 5), expected=5, stored=True)
+
+    assert (Proceed(6), None) == kept
+    assert 6 == await faulty_store.generation()
+
+
+async def test_a_store_that_always_says_conflict_is_broken(shelf, session, faulty_store):
+    """Nobody tries for ever."""
+    await shelf.save(session, expected=None)
+    faulty_store.breaks("save", error=Conflict("no"))
+
+    with pytest.raises(StoreError, match="never"):
+        await shelf.keep(later(session, 2), base=session, expected=1, stored=True)
+
+
+async def test_a_sign_in_goes_on_counting_from_what_it_overwrites(shelf, session, faulty_store):
+    """So that whoever knew the old one sees something newer."""
+    await shelf.save(later(session, 7, sign_in_id="other"), expected=None)
+
+    written = await shelf.overwrite(session)
+
+    assert (8, "one") == (written.generation, written.sign_in_id)
+    assert 8 == await faulty_store.generation()
+
+
+async def test_a_sign_in_that_is_ahead_keeps_its_number(shelf, session):
+    """There is nothing to go on from."""
+    assert 1 == (await shelf.overwrite(session)).generation
+
+
+@pytest.mark.parametrize(
+    "stored, up_to, left",
+    [
+        ((1, "one"), None, None),
+        ((9, "one"), None, None),
+        ((1, "one"), 1, None),
+        ((2, "one"), 1, 2),
+        ((1, "two"), None, 1),
+    ],
+)
+async def test_clear_removes_what_has_ended(shelf, session, faulty_store, stored, up_to, left):
+    """Another sign-in stays, and so does what another process got after the end."""
+    generation, sign_in_id = stored
+    await shelf.save(later(session, generation, sign_in_id=sign_in_id), expected=None)
+
+    await shelf.clear("one", up_to=up_to)
+
+    assert left == await faulty_store.generation()
+
+
+async def test_clear_compares_again_after_a_conflict(shelf, session, faulty_store):
+    """What was rotated between the look and the removal is looked at again."""
+    await shelf.save(session, expected=None)
+    gate = faulty_store.gates["delete"] = asyncio.Event()
+    clearing = asyncio.ensure_future(shelf.clear("one", up_to=1))
+    await faulty_store.reached("delete")
+    await shelf.save(later(session, 2), expected=1)
+
+    gate.set()
+    await clearing
+
+    assert 2 == await faulty_store.generation()
+
+
+async def test_a_record_that_can_never_be_removed_is_reported(shelf, session, faulty_store):
+    """Nobody tries for ever."""
+    await shelf.save(session, expected=None)
+    faulty_store.breaks("delete", error=Conflict("no"))
+
+    with pytest.raises(StoreError, match="never"):
+        await shelf.clear("one")

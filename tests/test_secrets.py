@@ -1,0 +1,378 @@
+"""No secret in any repr, text, log or exception: one scenario, and a walk over all that it left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import pickle
+import traceback
+import types
+
+import aiohttp
+import attrs
+import pytest
+
+from async_auth import (
+    ApiError,
+    AuthError,
+    AuthSessionMissing,
+    ConfigurationError,
+    InvalidCredentials,
+    NetworkError,
+    ProtocolError,
+    RefreshPolicy,
+    RefreshRejected,
+    Request,
+    Response,
+    ServerUnavailable,
+    Session,
+    SessionManager,
+    StoreError,
+    WeakPassword,
+)
+from async_auth.gotrue import GoTrueClient
+from async_auth.integrations.aiohttp import bearer
+from async_auth.stores import FileStore, MemoryStore
+from async_auth.testing import ScriptedTransport
+
+PASSWORD = "pw-f00ba7-horse-staple"
+WRONG = "pw-wr0ng-battery"
+API_KEY = "apikey-5ec2e7-0123456789"
+WEAK = "a5b4c"
+CAPTCHA = "captcha-5ec2e7-abcdef"
+STRANGER = "refresh-5ec2e7-stranger"
+PINNED = "pinned-5ec2e7-token"
+HEADER = "header-5ec2e7-value"
+TYPED = {PASSWORD, WRONG, WEAK, API_KEY, CAPTCHA, STRANGER, PINNED, HEADER}
+
+ACCOUNT = {"email": "bob@example.com", "password": PASSWORD}
+
+
+class Evidence:
+    """What the scenario brought about, and which strings must be in none of it."""
+
+    def __init__(self) -> None:
+        self.secrets = set(TYPED)
+        self.things = []
+        self.errors = []
+
+    def keep(self, *things):
+        """Note things that might be printed; tokens in them are secrets from now on."""
+        for thing in things:
+            self.things.append(thing)
+            session = getattr(thing, "session", thing)
+            if isinstance(session, Session):
+                self.secrets.update(filter(None, (session.access_token, session.refresh_token)))
+        return things[-1]
+
+    @contextlib.contextmanager
+    def failing(self, kind):
+        """Note the error that the body has to raise."""
+        with pytest.raises(kind) as caught:
+            yield
+        self.errors.append(caught.value)
+
+    def leaks(self, text):
+        """Return which secrets a text has in it, by their first characters."""
+        return sorted(secret[:12] for secret in self.secrets if secret in text)
+
+
+def printed(thing):
+    """Return every way to print a thing."""
+    return "\n".join(
+        (repr(thing), str(thing), format(thing), f"{thing}", f"{thing!a}", "%s %r" % (thing, thing))  # noqa: UP031 - one of the ways
+    )
+
+
+def chain(error):
+    """Return an error and everything that hangs on it."""
+    found, waiting = [], [error]
+    while waiting:
+        error = waiting.pop()
+        if error is None or any(error is known for known in found):
+            continue
+        found.append(error)
+        waiting += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+    return found
+
+
+def told(error):
+    """Return all that an error tells: by itself, in its attributes, in a traceback."""
+    parts = ["".join(traceback.format_exception(error))]
+    for each in chain(error):
+        parts += [printed(each), repr(each.args), *getattr(each, "__notes__", ())]
+        if isinstance(each, AuthError):
+            # Others' errors are as they are: a JSONDecodeError has the whole document in it.
+            parts.append(repr(vars(each)))
+    return "\n".join(parts)
+
+
+def ours_in(*roots):
+    """Return every object of our classes that is reachable from *roots*, however deep inside."""
+    seen, found, waiting = set(), [], list(roots)
+    opaque = (type, types.ModuleType, types.FunctionType, types.FrameType, logging.Logger)
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, opaque):
+            continue
+        seen.add(id(thing))
+        if type(thing).__module__.startswith("async_auth"):
+            found.append(thing)
+        waiting += gc.get_referents(thing)
+    return found
+
+
+async def sign_in_and_out(evidence, stage):
+    """Walk an account through its good days."""
+    http = aiohttp.ClientSession()
+    client = GoTrueClient(
+        stage.server.url,
+        API_KEY,
+        headers={"X-Proxy-Key": HEADER},
+        http=http,
+        clock=stage.clock,
+        policy=RefreshPolicy(jitter=0),
+    )
+    evidence.keep(client, client.manager, client.api)
+    async with http, client:
+        stream = evidence.keep(client.events())
+        evidence.keep(await client.sign_up(**ACCOUNT))
+        evidence.keep(await client.sign_in_with_password(**ACCOUNT, captcha_token=CAPTCHA))
+        evidence.keep(await client.get_token(), await client.get_session(), await client.get_user())
+        stage.clock.advance(5)
+
+        response = evidence.keep(await client.refresh_session())
+        evidence.keep(response.user, response.session)
+
+        client.set_auth(PINNED)
+        evidence.keep(await client.get_token())
+        evidence.keep(printed(client), printed(client.manager))
+        client.set_auth(None)
+        evidence.keep(bearer(client, [stage.server.url]))
+        pair = (client.session.access_token, client.session.refresh_token)
+        evidence.keep(await client.set_session(*pair))
+        evidence.keep(*[await anext(stream) for _ in range(5)])
+        await client.sign_out()
+        with evidence.failing(AuthSessionMissing):
+            await client.get_token()
+    evidence.keep(client, stream, *ours_in(client, stage.server))
+
+
+async def be_refused(evidence, stage):
+    """Give a server wrong things, and let it shout them back."""
+    client = await stage.signed_in(store=MemoryStore(), api_key=API_KEY)
+    recorder = await stage.record(client)
+    evidence.keep(client.session)
+    with evidence.failing(InvalidCredentials):
+        await client.sign_in_with_password(email=ACCOUNT["email"], password=WRONG)
+    with evidence.failing(WeakPassword):
+        await client.sign_up(email="eve@example.com", password=WEAK)
+    with evidence.failing(RefreshRejected):
+        await client.refresh_session(STRANGER)
+    with evidence.failing(AuthError):
+        await client.set_session(f"{PASSWORD}.{WRONG}.{STRANGER}", STRANGER)
+    with evidence.failing(AuthError):
+        await client.get_user(f"{STRANGER}.x.y")
+    for wrong in ({"email": PASSWORD.encode()}, {"phone": "1", "email": PASSWORD}):
+        with evidence.failing(ConfigurationError):
+            await client.sign_in_with_password(**wrong, password=PASSWORD)
+    with evidence.failing(ConfigurationError):
+        client.set_auth(f"{PINNED}\r\n")
+    with evidence.failing(ConfigurationError):
+        await client.manager.get_token(rejected=PASSWORD.encode())
+    with evidence.failing(ConfigurationError):
+        await client.manager.refresh_session(STRANGER.encode())
+
+    mine = client.session.refresh_token
+    for status, body, kind in (
+        (503, f"<html>cannot POST refresh_token={mine}</html>", ServerUnavailable),
+        (500, {"code": 500, "error_code": mine, "msg": f"row {mine} is locked"}, ServerUnavailable),
+        (429, {"code": 429, "msg": f"slow down, {mine}"}, AuthError),
+        (418, {"error": "teapot", "error_description": f"{mine} {API_KEY}"}, ApiError),
+        (200, f'{{"access_token": "{mine}", "refresh_to', ProtocolError),
+        (200, {"refresh_token": mine, "user": {"id": mine}}, AuthSessionMissing),
+    ):
+        stage.server.faults.add(stage.REFRESH, status=status, body=body)
+        with evidence.failing(AuthError) as _:
+            await client.refresh_session()
+        assert isinstance(evidence.errors[-1], kind | AuthError)
+    for drop in ("before", "after"):
+        stage.server.faults.add(stage.REFRESH, drop=drop, times=2)
+        with evidence.failing(NetworkError):
+            await client.refresh_session()
+    body = {"code": 400, "error_code": "refresh_token_not_found", "msg": f"Not found: {mine}"}
+    stage.server.faults.add(stage.REFRESH, status=400, body=body)
+    with evidence.failing(RefreshRejected):
+        await client.refresh_session()
+    evidence.keep(*recorder.events, recorder, *ours_in(client))
+    evidence.errors += [event.error for event in recorder.events if hasattr(event, "error")]
+
+
+async def fail_at_home(evidence, stage, tmp_path):
+    """Let the disk, the network and a stranger's code fail, with secrets in their hands."""
+
+    class Parrot:
+        """A provider that parses nothing, and says so with what it was given."""
+
+        def refresh_request(self, session, *, now):  # noqa: ARG002 - the port's
+            """Build a request with secrets everywhere."""
+            return Request(
+                "POST",
+                f"https://{WRONG}:{WRONG}@x.test/token?refresh_token={session.refresh_token}",
+                {"Authorization": session.access_token},
+                session.refresh_token.encode(),
+            )
+
+        def parse_refresh(self, response, *_, **__):
+            """Fail as a parser does."""
+            return json.loads(response.body)["session"]
+
+        def dump(self, session):
+            """Give everything."""
+            return attrs.asdict(session)
+
+        def load(self, record):
+            """Take it all."""
+            return Session(**record)
+
+    transport = ScriptedTransport(
+        Response(200, {"Set-Cookie": PASSWORD}, f"not JSON: {STRANGER}".encode()),
+        NetworkError("down", sent=False),
+        Response(200, {}, json.dumps({PASSWORD: STRANGER}).encode()),
+    )
+    folder = tmp_path / "store"
+    store = FileStore(folder)
+    manager = SessionManager(Parrot(), store=store, transport=transport, clock=stage.clock)
+    session = Session(access_token=PINNED, refresh_token=STRANGER, expires_at=stage.clock.now() + 9)
+    async with manager:
+        recorder = await stage.record(manager)
+        await manager.adopt(session)
+        evidence.keep(manager.session, store, store.lock, transport)
+        for _ in range(3):
+            with evidence.failing(AuthError):
+                await manager.refresh_session()
+        evidence.keep(*transport.requests, Response(200, {"A": PASSWORD}, PASSWORD.encode()))
+        record = evidence.keep(await store.load("default"))
+        assert STRANGER == record.session["refresh_token"]
+        evidence.keep(*ours_in(manager), *recorder.events)
+        evidence.errors += [event.error for event in recorder.events if hasattr(event, "error")]
+
+    [path] = folder.glob("*.json")
+    path.write_text(path.read_text().replace('"', "'"))
+    async with SessionManager(Parrot(), store=store, transport=transport) as manager:
+        evidence.keep(await manager.get_session(), manager, store)
+    path.write_text(path.with_name(store.set_aside[0].name).read_text().replace("'", '"'))
+    record = json.loads(path.read_text())
+    record["session"] = {PASSWORD: STRANGER}
+    path.write_text(json.dumps(record))
+    async with SessionManager(Parrot(), store=FileStore(folder), transport=transport) as manager:
+        try:
+            evidence.keep(await manager.get_session())
+        except StoreError as error:
+            evidence.errors.append(error)
+    for url in (f"https://{WRONG}:{WRONG}@x.test/auth", f"http://x.test/?key={API_KEY}"):
+        with evidence.failing(ConfigurationError):
+            GoTrueClient(url, API_KEY)
+    for headers in ({"X-Key": f"{HEADER}\n"}, {f"{HEADER} ": "x"}):
+        with evidence.failing(ConfigurationError):
+            GoTrueClient("https://x.test", API_KEY, headers=headers)
+
+
+async def test_no_secret_is_ever_shown(set_stage, tmp_path, caplog, capfd):
+    """Sign-in, refresh, refusals that echo, failures, sign-out: then everything is printed."""
+    caplog.set_level(logging.DEBUG)
+    stage = await set_stage(reuse_interval=0, parent_rule=False)
+    evidence = Evidence()
+    evidence.secrets |= {stage.PASSWORD, stage.server.jwt_secret}
+
+    await sign_in_and_out(evidence, stage)
+    await be_refused(evidence, stage)
+    await fail_at_home(evidence, stage, tmp_path)
+
+    shown = {type(thing).__name__ for thing in evidence.things}
+    assert {
+        "GoTrueClient",
+        "SessionManager",
+        "MemoryStore",
+        "FileStore",
+        "AiohttpTransport",
+        "ScriptedTransport",
+        "GoTrueServer",
+        "AuthResponse",
+        "User",
+        "Session",
+        "AccessToken",
+        "EventStream",
+        "SignedIn",
+        "TokenRefreshed",
+        "RefreshFailed",
+        "SignedOut",
+        "Request",
+        "Response",
+        "Record",
+    } <= shown
+    assert [] == [
+        (type(thing).__name__, leaks)
+        for thing in evidence.things
+        if (leaks := evidence.leaks(printed(thing)))
+    ]
+    assert 20 <= len(evidence.errors)
+    assert [] == [
+        (type(error).__name__, leaks)
+        for error in evidence.errors
+        if (leaks := evidence.leaks(told(error)))
+    ]
+    log = "\n".join(map(logging.Formatter("%(name)s %(message)s").format, caplog.records))
+    assert "async_auth" in log
+    assert [] == evidence.leaks(log)
+    assert [] == evidence.leaks("".join(capfd.readouterr()))
+
+
+async def test_no_secret_is_shown_in_the_midst_of_a_refresh(set_stage):
+    """Whatever part of ours a debugger or an asyncio warning prints while a token is spent."""
+    stage = await set_stage()
+    client = await stage.signed_in()
+    evidence = Evidence()
+    evidence.keep(client.session)
+    stage.server.faults.add(stage.REFRESH, delay=3)
+    refreshing = asyncio.create_task(client.refresh_session())
+    await stage.until(lambda: stage.refreshes)
+
+    leaks = {type(t).__name__ for t in ours_in(client) if evidence.leaks(printed(t))}
+    tasks = {repr(task) for task in asyncio.all_tasks() if evidence.leaks(repr(task))}
+    stage.clock.advance(3)
+    await refreshing
+
+    assert set() == leaks
+    assert set() == tasks
+
+
+def test_the_walk_finds_what_it_is_looking_for():
+    """The walker itself: a leak in a text, a cause, a context, an attribute or a note is seen."""
+    evidence = Evidence()
+    plain, hidden = ValueError(f"near {PASSWORD}"), KeyError()
+    hidden.__context__, hidden.__suppress_context__ = plain, True
+    noted, carried = ValueError(), ApiError("no", code=STRANGER)
+    noted.add_note(PINNED)
+
+    assert [[PASSWORD[:12]], [PASSWORD[:12]], [PINNED[:12]], [STRANGER[:12]]] == [
+        evidence.leaks(told(error)) for error in (plain, hidden, noted, carried)
+    ]
+    assert [] == evidence.leaks(told(ApiError("no")))
+    session = Session(access_token="x")
+    assert any(thing is session for thing in ours_in([{"a": (session,)}]))
+
+
+def test_a_session_is_data():
+    """What is not printed is there all the same: pickling and `asdict` keep the values."""
+    session = Session(access_token=PINNED, refresh_token=STRANGER, extra={"provider_token": HEADER})
+
+    for kept in (attrs.asdict(session), attrs.asdict(pickle.loads(pickle.dumps(session)))):  # noqa: S301 - our own bytes
+        assert (PINNED, STRANGER, HEADER) == (
+            kept["access_token"],
+            kept["refresh_token"],
+            kept["extra"]["provider_token"],
+        )
