@@ -217,7 +217,7 @@ async def fail_at_home(evidence, stage, tmp_path):
     class Parrot:
         """A provider that parses nothing, and says so with what it was given."""
 
-        def refresh_request(self, session, *, now):  # noqa: ARG002 - the port's
+        def refresh_request(self, session, *, now):
             """Build a request with secrets everywhere."""
             return Request(
                 "POST",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -25,10 +26,12 @@ from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State, new_sign_in_id
 from async_auth.errors import (
+    AuthError,
     AuthSessionMissing,
     ManagerClosed,
     RefreshRejected,
     StoreError,
+    TemporaryError,
 )
 from async_auth.events import (
     Event,
@@ -67,7 +70,8 @@ class Keeper:
     auto_refresh: bool
     random: Callable[[], float]
     _runtime: Runtime | None = attrs.field(init=False, default=None)
-    _flights: dict[str, Flight[Session]] = attrs.field(init=False, factory=dict)
+    # Keyed by what they spend, so never printed.
+    _flights: dict[str, Flight[Session]] = attrs.field(init=False, factory=dict, repr=False)
     #: Flights whose task has not ended, and other work that a close lets finish.
     _flying: set[Flight[Session]] = attrs.field(init=False, factory=set)
     _landing: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
@@ -149,6 +153,9 @@ class Keeper:
         work = self._fly(flight, desk, look_first=look_first, look=look)
         # At once: behind ten thousand callers the request would be sent that much later.
         flight.task = self.runtime.spawn(work, name="async_auth refresh", at_once=True)
+        # Weakly, as all callbacks in here: a task that has ended must not keep us alive.
+        fallen = weakref.WeakMethod(self._fallen)
+        flight.task.add_done_callback(lambda _: (call := fallen()) and call(flight))
         return flight
 
     async def _fly(
@@ -160,9 +167,6 @@ class Keeper:
             result = await self.refresher.refresh(
                 desk.base, desk, own=desk.own, look_first=look_first, look=look
             )
-        except asyncio.CancelledError:
-            error = ManagerClosed()
-            raise
         except Exception as raised:  # noqa: BLE001
             # A stranger's provider, transport or store may raise anything: that is temporary.
             error = temporary(raised)
@@ -170,13 +174,21 @@ class Keeper:
                 self.state.fail(error)
                 retry_at = self._retry_at()
                 self.later(self.event(RefreshFailed, error=error, retry_at=retry_at))
-        finally:
-            self._flying.discard(flight)
-            for token in [t for t, up in self._flights.items() if up is flight]:
-                del self._flights[token]
-            self.flush()
-            flight.settle(result, error)
-            self.arm()
+        self._landed(flight, result, error)
+
+    def _landed(
+        self, flight: Flight[Session], result: Session | None, error: Exception | None
+    ) -> None:
+        self._flying.discard(flight)
+        for token in [t for t, up in self._flights.items() if up is flight]:
+            del self._flights[token]
+        self.flush()
+        flight.settle(result, error)
+        self.arm()
+
+    def _fallen(self, flight: Flight[Session]) -> None:
+        if flight in self._flying:
+            self._landed(flight, None, interrupted(self.state))
 
     def also_spends(self, flight: Flight[Session], refresh_token: str | None) -> None:
         """Note that a flight under way has come to spend another token."""
@@ -198,11 +210,23 @@ class Keeper:
                 del self._flights[token]
                 flight.settle(error=error)
 
-    def run(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
-        """Run work that must not be torn, in a task of ours that a close waits for."""
+    def run(
+        self, work: Coroutine[Any, Any, None], *, name: str, outcome: Flight[Any] | None = None
+    ) -> None:
+        """
+        Run work that must not be torn, in a task of ours that a close waits for.
+
+        Args:
+            work: It settles *outcome* when it is done.
+            name: What the task is called.
+            outcome: Settled here if the work is interrupted.
+        """
         task = self.runtime.spawn(work, name=name)
         self._landing.add(task)
         task.add_done_callback(self._landing.discard)
+        if outcome is not None:
+            state = self.state
+            task.add_done_callback(lambda _: outcome.settle(error=interrupted(state)))
 
     async def land(self) -> None:
         """
@@ -381,6 +405,18 @@ class Keeper:
     def event(self, kind: type[Event], **facts: object) -> Event:
         """Return an event of this *kind* about the session as it is now."""
         return kind(session=self.state.session, at=self.state.clock.now(), key=self.key, **facts)
+
+
+def interrupted(state: State) -> AuthError:
+    """
+    Return what they get who wait for a task of ours that was torn.
+
+    It was cancelled with its loop, perhaps before its first step, or struck by a Ctrl-C; in a
+    loop that goes on nobody must wait for ever.
+    """
+    if state.closed:
+        return ManagerClosed()
+    return TemporaryError("This was interrupted before it was done; try again.")
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -8,6 +8,7 @@ the keeper's; no caller's task runs any of it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random as randomness
 import weakref
 from collections.abc import Callable
@@ -490,7 +491,8 @@ class SessionManager:
         loading = self._loading
         if loading is None:
             loading = self._loading = Flight()
-            runtime.spawn(self._load(loading), name="async_auth load")
+            task = runtime.spawn(self._load(loading), name="async_auth load")
+            task.add_done_callback(functools.partial(self._load_ended, loading))
         await loading.wait()
         loading.result()
 
@@ -532,11 +534,6 @@ class SessionManager:
             self._loading = None
             loading.settle(error=error)
             return
-        except BaseException:
-            # Cancelled with its loop, or struck by a Ctrl-C: the next call begins anew.
-            self._loading = None
-            loading.settle(error=ManagerClosed())
-            raise
         if session is not None:
             self._state.sign_in(session, order=0, stored=True)
         self._loaded = True
@@ -547,6 +544,12 @@ class SessionManager:
             self._keeper.flush()
         self._keeper.arm()
         loading.settle()
+
+    def _load_ended(self, loading: Flight[None], _: asyncio.Task[None]) -> None:
+        # Cancelled with its loop, perhaps before its first step, or struck by a Ctrl-C.
+        if not loading.done:
+            self._loading = None
+            loading.settle(error=ManagerClosed("Starting was cancelled; the next call starts."))
 
 
 def _check(name: str, value: object, *methods: str) -> None:

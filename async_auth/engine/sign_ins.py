@@ -16,7 +16,7 @@ from async_auth.engine.refresher import Refresher, temporary
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State, new_sign_in_id
-from async_auth.errors import AuthSessionMissing, ManagerClosed, RefreshRejected, StoreError
+from async_auth.errors import AuthSessionMissing, RefreshRejected, StoreError
 from async_auth.events import Event
 from async_auth.ports import Clock, Provider
 from async_auth.session import Session
@@ -46,7 +46,8 @@ class SignIns:
     async def adopt(self, session: Session, *, event: type[Event], order: int) -> Session:
         """Make *session* the current one, unless a later call has been faster."""
         flight: Flight[Session] = Flight(order=order)
-        self.keeper.run(self._adopt(flight, session, event), name="async_auth sign-in")
+        work = self._adopt(flight, session, event)
+        self.keeper.run(work, name="async_auth sign-in", outcome=flight)
         await flight.wait()
         return flight.result()
 
@@ -68,24 +69,21 @@ class SignIns:
         self.keeper.flush()
 
     async def _adopt(self, flight: Flight[Session], session: Session, event: type[Event]) -> None:
-        try:
-            async with self.shelf.writing:
-                if flight.order < max(self.state.installed, self.state.ended):
-                    self._too_late(flight, session)
-                    return
-                new, failure = await self._store(session)
-                if flight.order < self.state.ended:
-                    await self._clear(new)
-                    self._too_late(flight, session)
-                    return
-                self.keeper.signed_in(new, event, order=flight.order, stored=failure is None)
-                failure = failure or self.shelf.take_damage()
-                if failure is not None:
-                    self.keeper.store_failed(failure)
-            self.keeper.flush()
-            flight.settle(new)
-        finally:
-            flight.settle(error=ManagerClosed())
+        async with self.shelf.writing:
+            if flight.order < max(self.state.installed, self.state.ended):
+                self._too_late(flight, session)
+                return
+            new, failure = await self._store(session)
+            if flight.order < self.state.ended:
+                await self._clear(new)
+                self._too_late(flight, session)
+                return
+            self.keeper.signed_in(new, event, order=flight.order, stored=failure is None)
+            failure = failure or self.shelf.take_damage()
+            if failure is not None:
+                self.keeper.store_failed(failure)
+        self.keeper.flush()
+        flight.settle(new)
 
     async def _store(self, session: Session) -> tuple[Session, StoreError | None]:
         new = attrs.evolve(
@@ -108,7 +106,7 @@ class SignIns:
     ) -> None:
         done: Flight[None] = Flight()
         work = self._end_everywhere(done, session, up, options)
-        self.keeper.run(work, name="async_auth sign-out")
+        self.keeper.run(work, name="async_auth sign-out", outcome=done)
         await done.wait()
         done.result()
 
@@ -125,9 +123,6 @@ class SignIns:
                 failure = await self._clear(session)
             if options is not None:
                 await self._tell_server(session, up, options)
-        except asyncio.CancelledError:
-            failure = ManagerClosed()
-            raise
         except RefreshRejected:
             # The server ended it before we could: what was asked for is so.
             pass
@@ -136,7 +131,7 @@ class SignIns:
             failure = temporary(error)
         finally:
             self.keeper.flush()
-            done.settle(error=failure)
+        done.settle(error=failure)
 
     async def _clear(self, session: Session) -> StoreError | None:
         try:

@@ -39,7 +39,7 @@ class TinyProvider:
         self,
         session: Session,
         *,
-        now: float,  # noqa: ARG002 - the port's
+        now: float,
     ) -> Request:
         """Send the refresh token as it is."""
         return Request("POST", "https://tiny.test/refresh", {}, str(session.refresh_token).encode())
@@ -50,7 +50,7 @@ class TinyProvider:
         session: Session,
         *,
         sent_at: float,
-        now: float,  # noqa: ARG002 - the port's
+        now: float,
     ) -> Session:
         """Read tokens, or one of three refusals."""
         body = json.loads(response.body)
@@ -108,7 +108,7 @@ class TinyServer:
         self,
         request: Request,
         *,
-        timeout: float,  # noqa: ARG002 - the port's
+        timeout: float,
     ) -> Response:
         """Answer, perhaps late, perhaps never."""
         token = request.body.decode()

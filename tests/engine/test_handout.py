@@ -48,7 +48,7 @@ async def at_once(call):
     raise AssertionError("it suspended")
 
 
-# get_token()
+# Tokens.
 
 
 @pytest.mark.parametrize("seconds", [3600, 11, 10, 5, 2.001])
@@ -286,7 +286,7 @@ async def test_a_token_pinned_while_callers_wait_is_what_they_get(manager, serve
     assert "service" == (await waiting).value
 
 
-# get_session()
+# Sessions.
 
 
 @pytest.mark.parametrize("seconds, requests", [(3600, 0), (11, 0), (10.001, 0), (10, 1), (1, 1)])
@@ -404,9 +404,7 @@ async def test_a_final_refusal_ends_the_session_with_seconds_left(manager, serve
 
 
 @pytest.mark.parametrize("call", ["get_token", "get_session"])
-async def test_without_a_refresh_token_it_lasts_until_it_expires(
-    make_manager, clock, call
-):
+async def test_without_a_refresh_token_it_lasts_until_it_expires(make_manager, clock, call):
     """Then there is nothing to go on with; the session is still there to look at."""
     manager = make_manager(auto_refresh=False)
     session = Session(access_token="a", issued_at=clock.now(), expires_at=clock.now() + 100)
@@ -520,7 +518,7 @@ async def test_a_life_shorter_than_the_least_interval_is_waited_for(manager, ser
     waiting = asyncio.ensure_future(manager.get_token())
     asking = asyncio.ensure_future(manager.get_session())
     await settle()
-    assert not (waiting.done() or asking.done())
+    assert [False, False] == [waiting.done(), asking.done()]
     await clock.run(0.4)
 
     assert 3 == (await waiting).generation

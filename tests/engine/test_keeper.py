@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import weakref
+from itertools import pairwise
 
 import attrs
 import pytest
@@ -31,6 +32,14 @@ from async_auth import (
 async def manager(make_manager, server):
     """Return a manager that is signed in, with its timer running."""
     manager = make_manager()
+    await manager.adopt(server.sign_in())
+    return manager
+
+
+@pytest.fixture
+async def patient(make_manager, server):
+    """Return the same with the longest waits that may be drawn."""
+    manager = make_manager(random=lambda: 1.0)
     await manager.adopt(server.sign_in())
     return manager
 
@@ -99,32 +108,26 @@ async def test_short_lives_are_refreshed_in_time_and_not_too_often(
     assert manager.session.expires_at >= clock.now()
 
 
-async def test_a_server_that_repeats_itself_is_asked_less_and_less(manager, server, clock):
+async def test_a_server_that_repeats_itself_is_asked_less_and_less(
+    make_manager, server, clock, tiny_provider
+):
     """An hour of the same expiry costs hardly more than one request a minute."""
-    end = manager.session.expires_at
-    server.life = None
-    await clock.run(3589)
+    session = server.sign_in()
 
-    class Repeating:
-        requests = 0
+    class Stuck(tiny_provider):
+        def parse_refresh(self, response, session, *, sent_at, now):
+            new = super().parse_refresh(response, session, sent_at=sent_at, now=now)
+            return attrs.evolve(new, expires_at=session.expires_at)
 
-        def parse(self, response, session, *, sent_at, now):
-            Repeating.requests += 1
-            body = json.loads(response.body)
-            return attrs.evolve(
-                session, access_token=body["access"], refresh_token=body["refresh"], expires_at=end
-            )
+    manager = make_manager(provider=Stuck(), random=lambda: 1.0)
+    await manager.adopt(session)
+    await clock.run(3590 + 3600)
 
-    manager._refresher.provider.parse_refresh = Repeating().parse
-    manager._keeper.random = manager._state.random = lambda: 1.0
-    await clock.run(3600)
-
-    assert 50 <= Repeating.requests <= 70
+    assert 50 <= len(server.requests) <= 70
 
 
-async def test_tokens_that_arrive_expired_make_no_storm(manager, server, clock):
+async def test_tokens_that_arrive_expired_make_no_storm(patient, server, clock):
     """They back off like failures, for as long as it takes."""
-    manager._state.random = lambda: 1.0
     await clock.run(3589)
     server.life = -5
     await clock.run(3600)
@@ -132,41 +135,39 @@ async def test_tokens_that_arrive_expired_make_no_storm(manager, server, clock):
 
     server.life = 3600
     await clock.run(61)
-    assert Status.FRESH is manager.status
+    assert Status.FRESH is patient.status
 
 
-async def test_an_outage_is_survived_and_told(manager, server, clock, watch):
+async def test_an_outage_is_survived_and_told(patient, server, clock, watch):
     """The session is kept past its end; the first success puts everything right."""
-    manager._state.random = lambda: 1.0
-    seen = watch(manager)
+    seen = watch(patient)
     await clock.run(3580)
     server.down = True
     await clock.run(12 * 3600)
-    assert Status.EXPIRED is manager.status
-    assert manager.session is not None
+    assert Status.EXPIRED is patient.status
+    assert patient.session is not None
     server.down = False
     await clock.run(60)
 
     events = seen()
-    assert Status.FRESH is manager.status
+    assert Status.FRESH is patient.status
     assert {RefreshFailed} == set(kinds(events[:-1]))
     assert TokenRefreshed is type(events[-1])
     # One a minute in the end, and a few at the beginning.
     assert 720 <= len(events) <= 740
-    for one, next_one in zip(events, events[1:], strict=False):
+    for one, next_one in pairwise(events):
         assert one.retry_at == pytest.approx(next_one.at)
 
 
-async def test_a_short_outage_ends_before_the_token_does(manager, server, clock):
+async def test_a_short_outage_ends_before_the_token_does(patient, server, clock):
     """Retries are quick while there are seconds left."""
-    manager._state.random = lambda: 1.0
     await clock.run(3580)
     server.down = True
     await clock.run(15)
     server.down = False
     await clock.run(3)
 
-    assert Status.FRESH is manager.status
+    assert Status.FRESH is patient.status
 
 
 async def test_retry_after_is_obeyed_by_the_timer(manager, server, clock, watch):
@@ -213,13 +214,14 @@ async def test_after_a_final_refusal_the_timer_sends_nothing_ever(manager, serve
 
 
 async def test_a_session_that_expired_long_ago_is_refreshed_at_the_start(
-    make_manager, server, clock, manager
+    make_manager, server, clock, faulty_store
 ):
     """The timer's first moment is now."""
-    store = manager._store
+    manager = make_manager(store=faulty_store)
+    await manager.adopt(server.sign_in())
     await manager.aclose()
     clock.advance(1e6)
-    later = make_manager(store=store)
+    later = make_manager(store=faulty_store)
     await later.start()
     await clock.run(0)
 
@@ -306,9 +308,7 @@ async def test_a_final_refusal_of_the_old_session_does_not_end_a_new_one(
     assert Status.FRESH is manager.status
 
 
-async def test_a_failure_of_the_old_session_is_none_of_the_new_ones(
-    manager, server, settle, watch
-):
+async def test_a_failure_of_the_old_session_is_none_of_the_new_ones(manager, server, settle, watch):
     """No back-off, no event."""
     server.latency = 3
     refreshing = asyncio.ensure_future(manager.refresh_session())

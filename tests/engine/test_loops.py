@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from async_auth import (
+    AuthError,
     ConfigurationError,
     LockTimeout,
     ManagerClosed,
@@ -223,6 +224,65 @@ def test_started_used_and_closed_in_three_runs_of_one_loop(make, server):
     assert 1 == token.generation
     assert set() == asyncio.all_tasks(loop)
     loop.close()
+
+
+def test_a_ctrl_c_that_strikes_the_first_load(make, server):
+    """The next cell loads again in place of waiting for a load that is dead."""
+
+    class Struck(MemoryStore):
+        """Is interrupted once."""
+
+        struck = False
+
+        async def load(self, key):
+            """Strike, or load."""
+            if not self.struck:
+                self.struck = True
+                raise KeyboardInterrupt
+            return await super().load(key)
+
+    manager = make(store=Struck())
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(manager.start())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+
+    assert None is loop.run_until_complete(manager.get_session())
+    with pytest.raises(ManagerClosed):
+        loop.run_until_complete(task)
+    loop.run_until_complete(manager.aclose())
+    loop.close()
+
+
+def test_a_ctrl_c_that_strikes_a_refresh(make, server):
+    """Whoever waited for it gets an error in the next cell, not `None`; then all is as before."""
+
+    class Struck:
+        """Is interrupted once, before anything is sent."""
+
+        struck = False
+
+        async def send(self, request, *, timeout):
+            """Strike, or send."""
+            if not self.struck:
+                self.struck = True
+                await asyncio.sleep(0)
+                raise KeyboardInterrupt
+            return await server.send(request, timeout=timeout)
+
+    manager = make(transport=Struck())
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(manager.adopt(server.sign_in()))
+    task = loop.create_task(manager.refresh_session())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    [outcome] = loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+    refreshed = loop.run_until_complete(manager.refresh_session())
+    loop.run_until_complete(manager.aclose())
+    loop.close()
+
+    assert isinstance(outcome, AuthError | KeyboardInterrupt)
+    assert 2 == refreshed.generation
 
 
 # One loop after the other.
@@ -450,18 +510,32 @@ async def test_another_threads_loop_gets_a_clear_error(make, server, clock):
 
 async def test_closing_from_another_threads_loop(make, server):
     """It is closed in its own loop, whose waiters are woken as they must be."""
+    # Debug mode notices whoever touches a loop from the wrong thread.
+    asyncio.get_running_loop().set_debug(enabled=True)
     manager = make()
     await manager.adopt(server.sign_in())
     stream = manager.events()
     await anext(stream)
-    reading = asyncio.create_task(anext(stream, None))
-    await asyncio.sleep(0)
+    reading = asyncio.create_task(names_of(stream))
+    server.gate = asyncio.Event()
+    waiting = asyncio.create_task(manager.refresh_session())
+    while not server.requests:  # noqa: ASYNC110 - the server sets no event
+        await asyncio.sleep(0)
 
-    await asyncio.to_thread(asyncio.run, manager.aclose())
+    closing = asyncio.create_task(asyncio.to_thread(asyncio.run, manager.aclose()))
+    with pytest.raises(ManagerClosed):
+        await waiting
+    server.gate.set()
+    await closing
 
-    assert None is await reading
+    assert ["TOKEN_REFRESHED"] == await reading
     assert Status.CLOSED is manager.status
     assert [] == tasks_of_ours()
+
+
+async def names_of(stream):
+    """Return the names of all events until the stream ends."""
+    return [event.name async for event in stream]
 
 
 async def test_two_managers_in_two_threads_share_one_store(make, server):
@@ -794,3 +868,28 @@ def test_a_refresh_that_the_program_did_not_wait_for_is_stored_or_asked_again(ma
 
     assert isinstance(events[1], TokenRefreshed)
     assert 1 == len(set(server.requests))
+
+
+@pytest.mark.parametrize("verb", ["refresh_session", "get_token", "adopt", "sign_out"])
+async def test_nobody_hangs_when_all_our_tasks_are_cancelled(make, server, clock, verb):
+    """A stranger that cancels every task strikes ours before their first step: waiters are told."""
+    manager = make(auto_refresh=False)
+    await manager.adopt(server.sign_in())
+    if verb == "get_token":
+        await clock.run(3600)
+    arguments = [server.sign_in()] if verb == "adopt" else []
+    calling = asyncio.create_task(getattr(manager, verb)(*arguments))
+    await asyncio.sleep(0)
+
+    ours = [task for task in asyncio.all_tasks() if "async_auth" in task.get_name()]
+    for task in ours:
+        task.cancel()
+    await asyncio.wait(ours)
+    await settle()
+    told = calling.done()
+    calling.cancel()
+    await asyncio.wait([calling])
+
+    assert told
+    await manager.start()
+    await manager.aclose()

@@ -63,7 +63,7 @@ class Open:
         self.gate = asyncio.Event()
         self.requests = 0
 
-    async def send(self, _request, *, timeout):  # noqa: ARG002 - the port's
+    async def send(self, _request, *, timeout):
         """Wait."""
         self.requests += 1
         await self.gate.wait()
@@ -308,6 +308,23 @@ async def test_it_can_be_started_again_when_all_its_tasks_were_cancelled(signed_
 
     assert 2 == manager.session.generation
     assert ["async_auth scheduler", "async_auth supervisor"] == tasks_of_ours()
+
+
+async def test_whoever_waits_for_a_start_that_is_cancelled_is_told(make_manager, server):
+    """Code that cancels every task strikes the load too: an error, and the next call loads."""
+    store = SlowStore()
+    manager = make_manager(store=store)
+    waiting = asyncio.create_task(manager.start())
+    await asyncio.sleep(0)
+    ours = [task for task in asyncio.all_tasks() if "async_auth" in task.get_name()]
+    for task in ours:
+        task.cancel()
+    await asyncio.wait(ours)
+    with pytest.raises(ManagerClosed):
+        await waiting
+    store.gate.set()
+
+    assert None is await manager.get_session()
 
 
 # What it says.
@@ -685,6 +702,24 @@ async def test_a_cancelled_close_closes_all_the_same(signed_in, make_manager, se
     assert 2 == (await store.load("default")).generation
     await manager.aclose()
     assert [] == tasks_of_ours()
+
+
+async def test_a_cancelled_close_ends_streams_without_another_event(signed_in, server):
+    """A reader that waits is sent home though the refresh under way has nothing to tell."""
+    manager = await signed_in()
+    server.gate = asyncio.Event()
+    reading = asyncio.create_task(names_of(manager.events()))
+    waiting = asyncio.create_task(manager.refresh_session())
+    await until(lambda: server.requests)
+    await manager.sign_out()
+    closing = asyncio.create_task(manager.aclose())
+    await asyncio.sleep(0)
+
+    closing.cancel()
+    await asyncio.wait([closing, waiting])
+    server.gate.set()
+
+    assert ["INITIAL_SESSION", "SIGNED_OUT"] == await reading
 
 
 async def names_of(stream):

@@ -117,7 +117,7 @@ async def test_a_session_that_the_provider_cannot_dump_is_a_store_error(shelf, s
 
     shelf.provider.dump = dump
 
-    with pytest.raises(StoreError, match="dump.*TypeError") as caught:
+    with pytest.raises(StoreError, match=r"dump.*TypeError") as caught:
         await shelf.save(session, expected=None)
 
     assert caught.value.__suppress_context__
@@ -130,7 +130,7 @@ async def test_a_strangers_error_is_a_store_error(shelf, session, faulty_store, 
     await shelf.save(session, expected=None)
     faulty_store.breaks(call, error=error)
     calls = {
-        "load": lambda: shelf.load(),
+        "load": shelf.load,
         "save": lambda: shelf.save(session, expected=None),
         "delete": lambda: shelf.clear("one"),
     }

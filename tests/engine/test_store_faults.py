@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -38,7 +39,7 @@ ERRORS = [StoreError("read-only"), OSError(28, "full"), RuntimeError("a stranger
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_a_rotation_that_cannot_be_saved_lives_on_in_memory(
-    manager, server, faulty_store, watch, error
+    manager, clock, faulty_store, watch, error
 ):
     """It is handed out, told, and the failure is told as well."""
     seen = watch(manager)
@@ -51,7 +52,7 @@ async def test_a_rotation_that_cannot_be_saved_lives_on_in_memory(
     assert [TokenRefreshed, StoreFailed] == kinds(seen())
     failed = seen()[1]
     assert isinstance(failed.error, StoreError)
-    assert manager._clock.now() + 1 == failed.retry_at
+    assert clock.now() + 1 == failed.retry_at
 
 
 async def test_the_save_is_retried_until_it_works(manager, faulty_store, clock, watch):
@@ -62,7 +63,7 @@ async def test_the_save_is_retried_until_it_works(manager, faulty_store, clock, 
     await clock.run(10)
     failures = [event for event in seen() if isinstance(event, StoreFailed)]
     assert 5 <= len(failures) <= 11
-    for one, later in zip(failures, failures[1:], strict=False):
+    for one, later in pairwise(failures):
         assert one.retry_at == pytest.approx(later.at)
     faulty_store.works()
     await clock.run(2)
@@ -74,9 +75,10 @@ async def test_the_save_is_retried_until_it_works(manager, faulty_store, clock, 
     assert (count, calls) == (len(seen()), len(faulty_store.calls))
 
 
-async def test_the_retries_back_off(manager, faulty_store, clock, watch):
+async def test_the_retries_back_off(make_manager, server, faulty_store, clock, watch):
     """A store that is away for a day is not hammered."""
-    manager._keeper.random = lambda: 1.0
+    manager = make_manager(store=faulty_store, auto_refresh=False, random=lambda: 1.0)
+    await manager.adopt(server.sign_in())
     seen = watch(manager)
     faulty_store.breaks("save")
     await manager.refresh_session()
