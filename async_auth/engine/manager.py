@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from async_auth.clock import SystemClock
 from async_auth.core.policy import RefreshPolicy
+from async_auth.engine import arguments
 from async_auth.engine.broadcast import Broadcast, EventStream
 from async_auth.engine.handout import Handout
 from async_auth.engine.keeper import Keeper
@@ -82,28 +83,24 @@ class SessionManager:
         random: Callable[[], float] | None = None,
         runtime: Callable[[], Runtime] | None = None,
     ):
-        _check("provider", provider, "refresh_request", "parse_refresh", "dump", "load")
+        arguments.check_port(
+            "provider", provider, "refresh_request", "parse_refresh", "dump", "load"
+        )
         store = MemoryStore() if store is None else store
-        _check("store", store, "load", "save", "delete")
+        arguments.check_port("store", store, "load", "save", "delete")
         lock = getattr(store, "lock", None) if lock is None else lock
-        _check("lock", lock, "hold")
+        arguments.check_port("lock", lock, "hold")
         clock = SystemClock() if clock is None else clock
-        _check("clock", clock, "now", "monotonic", "sleep")
-        if policy is not None and not isinstance(policy, RefreshPolicy):
-            raise ConfigurationError(f"policy must be a RefreshPolicy, not {_kind(policy)}.")
-        if not isinstance(auto_refresh, bool):
-            raise ConfigurationError(
-                f"auto_refresh must be True or False, not {_kind(auto_refresh)}."
-            )
-        if not isinstance(key, str):
-            raise ConfigurationError(f"key must be a string, not {_kind(key)}.")
-        for name, function in (("random", random), ("runtime", runtime)):
-            if function is not None and not callable(function):
-                raise ConfigurationError(f"{name} must be a function, not {_kind(function)}.")
+        arguments.check_port("clock", clock, "now", "monotonic", "sleep")
+        arguments.check_policy(policy)
+        arguments.check_flag("auto_refresh", auto_refresh)
+        arguments.check_text("key", key)
+        arguments.check_function("random", random)
+        arguments.check_function("runtime", runtime)
         self._owned: AiohttpTransport | None = None
         if transport is None:
             transport = self._owned = AiohttpTransport()
-        _check("transport", transport, "send")
+        arguments.check_port("transport", transport, "send")
         policy = RefreshPolicy() if policy is None else policy
         random = randomness.random if random is None else random
 
@@ -118,7 +115,7 @@ class SessionManager:
         self._refresher = Refresher(
             provider=provider,
             transport=transport,
-            lock=lock,  # type: ignore[arg-type]  # _check has seen that it is there
+            lock=lock,  # type: ignore[arg-type]  # check_port has seen that it is there
             shelf=self._shelf,
             clock=clock,
             timeout=policy.request_timeout,
@@ -215,7 +212,7 @@ class SessionManager:
         if token is None:
             self._state.pin(None)
             return
-        self._state.pin(AccessToken(value=_checked_token(token)))
+        self._state.pin(AccessToken(value=arguments.bearer_text(token)))
 
     # Starting and closing.
 
@@ -310,11 +307,8 @@ class SessionManager:
         state = self._state
         if min_ttl is None and rejected is None and state.since <= self._now() < state.until:
             return state.token  # type: ignore[return-value]  # the window is open only with a token
-        _check_min_ttl(min_ttl)
-        if rejected is not None and not isinstance(rejected, AccessToken | str):
-            raise ConfigurationError(
-                f"rejected must be an AccessToken or its text, not {_kind(rejected)}."
-            )
+        arguments.check_min_ttl(min_ttl)
+        arguments.check_rejected(rejected)
         await self._ready()
         return await self._handout.token(min_ttl=min_ttl, rejected=rejected)
 
@@ -357,10 +351,7 @@ class SessionManager:
             ApiError: A refusal that says nothing about the session; it is kept.
             ManagerClosed: After `aclose()`.
         """
-        if refresh_token is not None and not isinstance(refresh_token, str):
-            raise ConfigurationError(
-                f"refresh_token must be a string or None, not {_kind(refresh_token)}."
-            )
+        arguments.check_refresh_token(refresh_token)
         order = self._state.next_order()
         await self._ready()
         session = self._state.session
@@ -550,32 +541,3 @@ class SessionManager:
         if not loading.done:
             self._loading = None
             loading.settle(error=ManagerClosed("Starting was cancelled; the next call starts."))
-
-
-def _check(name: str, value: object, *methods: str) -> None:
-    if isinstance(value, type):
-        raise ConfigurationError(f"{name} must be an object, not the class {_kind(value)}.")
-    missing = [method for method in methods if not callable(getattr(value, method, None))]
-    if missing:
-        raise ConfigurationError(
-            f"{name} must have {', '.join(f'{method}()' for method in missing)}; "
-            f"{_kind(value)} has not."
-        )
-
-
-def _checked_token(token: object) -> str:
-    if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
-        return token
-    raise ConfigurationError("token must be printable ASCII and not empty, or None.")
-
-
-def _check_min_ttl(min_ttl: object) -> None:
-    if min_ttl is None:
-        return
-    if isinstance(min_ttl, int | float) and not isinstance(min_ttl, bool) and min_ttl >= 0:
-        return
-    raise ConfigurationError(f"min_ttl must be seconds, 0 or more; got {min_ttl!r}.")
-
-
-def _kind(value: object) -> str:
-    return value.__name__ if isinstance(value, type) else type(value).__name__
