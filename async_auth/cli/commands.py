@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import io
 import math
@@ -139,8 +140,17 @@ def demo(
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # whoever read has gone; click ends quietly
+        give_up_stdout()
         raise CannotRunError(f"The machine says: {error}") from error
     ctx.exit(0 if summary.ok else 1)
+
+
+def give_up_stdout() -> None:
+    """Let what could not be written go: at exit Python would try once more, and complain."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def ask_account(email: str | None, phone: str | None) -> Account:

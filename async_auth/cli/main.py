@@ -1,7 +1,7 @@
 """The entry point of the console script `async-auth`.
 
 It promises one clear line instead of a traceback where the extra is not installed, so it imports
-neither click nor rich by itself; the commands are in `commands`.
+none of it by itself; the commands are in `commands`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 #: What the extra `cli` brings.
-EXTRA = ("click", "rich")
+EXTRA = ("anyio", "click", "rich")
 #: The exit status for whatever kept a command from running; click's own for bad usage.
 CANNOT_RUN = 2
 

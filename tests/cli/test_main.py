@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.mark.parametrize("package", ["click", "rich"])
+@pytest.mark.parametrize("package", ["anyio", "click", "rich"])
 def test_a_missing_extra_is_one_clear_line(cli, package):
-    """Without click or rich it says what to install, and ends with 2 and no traceback."""
+    """Without what the extra brings it says what to install, and ends with 2 and no traceback."""
     done = cli.run("demo", before=f"import sys; sys.modules[{package!r}] = None")
 
     assert 2 == done.returncode

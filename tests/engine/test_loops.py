@@ -704,9 +704,9 @@ async def test_a_child_that_drops_or_closes_the_manager_does_not_disturb_its_par
         parent = client
         await parent.sign_in_with_password(**account)
         await ended(forked(close))
-        print((await parent.health())["name"])
+        print((await parent.health())["name"], flush=True)
         await ended(forked(drop))
-        print((await parent.health())["name"])
+        print((await parent.health())["name"], flush=True)
         await parent.aclose()
 
     asyncio.run(main())
@@ -742,7 +742,7 @@ async def test_a_program_that_forks_before_it_runs_a_loop(run_script, gotrue):
 # Other ways to run tasks, and to end.
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs Python 3.12, where eager tasks came")
 async def test_eager_tasks(make, server, clock):
     """Tasks that run at once when they are made change nothing that one can see."""
 
