@@ -168,16 +168,25 @@ def let_go(
             return
     # The private attributes of aiohttp and asyncio from here on have no public counterpart that
     # works without a running loop. Should one of them go, a ResourceWarning comes back; no more.
-    pooled = [proto for conns in getattr(connector, "_conns", {}).values() for proto, _ in conns]
-    for protocol in [*pooled, *getattr(connector, "_acquired", ())]:
-        bury(getattr(protocol, "transport", None), registered=here)
+    for transport in transports_of(connector):
+        bury(transport, registered=here)
     for name in ("_conns", "_acquired"):
         getattr(connector, name, {}).clear()
     connector._closed = True  # noqa: SLF001 - see above
 
 
+def transports_of(connector: aiohttp.BaseConnector) -> list[Any]:
+    """Return the asyncio transports of the connections that *connector* has, idle or in use."""
+    pooled = [proto for conns in getattr(connector, "_conns", {}).values() for proto, _ in conns]
+    protocols = [*pooled, *getattr(connector, "_acquired", ())]
+    return [transport for protocol in protocols if (transport := protocol.transport) is not None]
+
+
 def close_connector(connector: aiohttp.BaseConnector) -> None:
-    """Close *connector*; called by its own running loop."""
+    """Close *connector* without a goodbye; called by its own running loop."""
+    for transport in transports_of(connector):
+        # A TLS goodbye waits for the other side, and this loop may end before that answers.
+        transport.abort()
     close = getattr(connector, "_close", None)
     if close is not None:
         close()
