@@ -1,15 +1,16 @@
 """`GoTrueServer`: an embedded GoTrue (Supabase Auth) on loopback, for tests and demos.
 
 It answers as the real server was recorded to, with the real rules for refresh tokens, on a clock
-of yours, and goes wrong when asked to. It keeps everything in memory, sends no mail, and is no
-server for people: passwords are hashed cheaply and there is no rate limit. It prints nothing.
+of yours, and goes wrong when asked to. It keeps everything in memory, puts its mails into
+`outbox` instead of sending them, signs in anybody at its identity provider, and is no server for
+people: passwords are hashed cheaply and no code is guarded from guessing. It prints nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from aiohttp import web
@@ -17,10 +18,15 @@ from aiohttp import web
 from async_auth.clock import SystemClock
 from async_auth.errors import ConfigurationError
 from async_auth.ports import Clock
-from async_auth.testing.gotrue.app import PROTECTED_PATH, GoTrueApp
+from async_auth.testing.gotrue import totp
+from async_auth.testing.gotrue.app import GoTrueApp
 from async_auth.testing.gotrue.credentials import check_email, check_phone
+from async_auth.testing.gotrue.endpoints.about import PROTECTED_PATH
+from async_auth.testing.gotrue.endpoints.oauth import PROVIDER_PATH
 from async_auth.testing.gotrue.faults import Faults
+from async_auth.testing.gotrue.identity_provider import IdentityProvider
 from async_auth.testing.gotrue.options import Options
+from async_auth.testing.gotrue.post import Message, Post
 from async_auth.testing.gotrue.refusals import Refusal
 from async_auth.testing.gotrue.sessions import Sessions
 from async_auth.testing.gotrue.state import GoTrueState
@@ -30,6 +36,7 @@ from async_auth.testing.gotrue.tokens import KeyRing
 _BACKLOG = 4096
 #: A request that a fault holds up is not waited for when the server closes.
 _SHUTDOWN_TIMEOUT = 0.05
+_TEN_YEARS = 315_360_000
 
 
 class GoTrueServer:
@@ -53,7 +60,17 @@ class GoTrueServer:
         timebox: Seconds that a session may last at most.
         inactivity: Seconds that a session may go without a refresh.
         single_session: Whether a newer sign-in ends the user's older ones.
-        email_max_frequency: Least seconds between two confirmation mails (none is sent).
+        email_max_frequency: Least seconds between two messages of one kind to one user.
+        emails_per_hour: How many mails are sent in an hour at most; `None`: as many as you like.
+        otp_expiry: Seconds for which a code or link is good.
+        secure_email_change: Whether the old address has to confirm a change as well.
+        reauthentication: Whether a new password needs a code of GET /reauthenticate.
+        manual_linking: Whether users may link and unlink identities.
+        min_password_length: The fewest characters of a password.
+        password_characters: Sets of characters; a password needs one of each.
+        providers: The names under which the identity provider can be signed in with.
+        site_url: Where browsers are sent that may not go where they want.
+        redirect_urls: Where else they may be sent, `*` standing for anything; `None`: anywhere.
         jwt_secret: The shared secret; drawn at random if `None`.
         port: Where to listen; 0 for a free port.
 
@@ -76,6 +93,16 @@ class GoTrueServer:
         inactivity: float | None = None,
         single_session: bool = False,
         email_max_frequency: float = 60,
+        emails_per_hour: int | None = None,
+        otp_expiry: float = 3600,
+        secure_email_change: bool = True,
+        reauthentication: bool = False,
+        manual_linking: bool = True,
+        min_password_length: int = 6,
+        password_characters: Sequence[str] = (),
+        providers: Sequence[str] = ("github", "google", "keycloak"),
+        site_url: str = "http://127.0.0.1:3000",
+        redirect_urls: Sequence[str] | None = None,
         jwt_secret: str | None = None,
         port: int = 0,
     ) -> None:
@@ -90,10 +117,20 @@ class GoTrueServer:
             inactivity=inactivity,
             single_session=single_session,
             email_max_frequency=email_max_frequency,
+            emails_per_hour=emails_per_hour,
+            otp_expiry=otp_expiry,
+            secure_email_change=secure_email_change,
+            reauthentication=reauthentication,
+            manual_linking=manual_linking,
+            min_password_length=min_password_length,
+            password_characters=password_characters,
+            providers=providers,
+            site_url=site_url,
+            redirect_urls=redirect_urls,
         )
         keys = KeyRing(algorithm) if jwt_secret is None else KeyRing(algorithm, jwt_secret)
         self.clock: Clock = SystemClock() if clock is None else clock
-        self._state = GoTrueState(Sessions(options, keys))
+        self._state = GoTrueState(Sessions(options, keys), Post(options))
         self._app = GoTrueApp(self._state, self.clock)
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -136,7 +173,8 @@ class GoTrueServer:
             raise
         self._runner = runner
         self._port = runner.addresses[0][1]
-        self._state.sessions.issuer = self.url
+        self._state.sessions.issuer = self._state.post.root = self.url
+        self._state.provider.url = f"{self.url}{PROVIDER_PATH}"
 
     async def aclose(self) -> None:
         """Stop listening and close every connection; twice is fine. The state is kept."""
@@ -187,6 +225,39 @@ class GoTrueServer:
     def jwt_secret(self) -> str:
         """The shared secret, for verifying HS256 tokens elsewhere."""
         return self._state.keys.secret
+
+    @property
+    def service_key(self) -> str:
+        """A token for `/admin` and `/invite`: role `service_role`, good for ten years."""
+        now = int(self.clock.now())
+        claims = {"iss": "supabase", "role": "service_role", "iat": now, "exp": now + _TEN_YEARS}
+        return self._state.keys.sign(claims)
+
+    @property
+    def outbox(self) -> list[Message]:
+        """
+        The mails and text messages so far, the oldest first; yours to clear.
+
+        Each has its *kind*, *address*, *code*, *token_hash*, *redirect_to* and *link*.
+        """
+        return self._state.post.outbox
+
+    @property
+    def provider(self) -> IdentityProvider:
+        """
+        The identity provider: `provider.sign_in_as("a@example.com")`, `deny()`, `ask()`.
+
+        At first it shows browsers a page that asks whom to sign in as.
+        """
+        return self._state.provider
+
+    def id_token(self, email: str, *, nonce: str | None = None, **claims: object) -> str:
+        """Return an ID token of the identity provider, with the digest of *nonce* in it."""
+        return self._state.provider.id_token(email, nonce=nonce, now=self.clock.now(), **claims)
+
+    def totp_code(self, secret: str) -> str:
+        """Return what an authenticator app with this secret (base 32) shows now."""
+        return totp.code_at(secret, self.clock.now())
 
     def jwks(self) -> dict[str, Any]:
         """Return what `/.well-known/jwks.json` shows."""
@@ -269,15 +340,16 @@ class GoTrueServer:
         """End all of the user's sessions."""
         self._state.sessions.delete_of(user_id)
 
-    def rotate_keys(self, *, keep_old: bool = True) -> None:
+    def rotate_keys(self, *, keep_old: bool = True, algorithm: str | None = None) -> None:
         """
         Sign with a new key from now on.
 
         Args:
+            algorithm: HS256, ES256 or RS256 from now on; `None`: the same as before.
             keep_old: Whether the old public keys stay in the JWK set, and old tokens good. A
                 shared secret is always replaced.
         """
-        self._state.keys.rotate(keep_old=keep_old)
+        self._state.keys.rotate(keep_old=keep_old, algorithm=algorithm)
 
     def sign(self, claims: Mapping[str, Any], *, headers: Mapping[str, Any] | None = None) -> str:
         """Return any claims as a token signed by this server, for what it would never issue."""

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
 
 import attrs
 from aiohttp import web
 
-from async_auth.errors import InvalidToken, TokenExpired
 from async_auth.ports import Clock
 from async_auth.testing.gotrue import bodies
-from async_auth.testing.gotrue.answers import Answer
+from async_auth.testing.gotrue.calls import Call, Router
+from async_auth.testing.gotrue.endpoints import about, accounts, admin, factors, mails, oauth
 from async_auth.testing.gotrue.faults import Fault, Faults
 from async_auth.testing.gotrue.refusals import Refusal, wire_form
 from async_auth.testing.gotrue.state import GoTrueState
 
-#: A resource that is not GoTrue's: it looks at the bearer token as any API would, by itself.
-PROTECTED_PATH = "/rest/v1/echo"
-
-Handler = Callable[[web.Request, bytes], Answer]
+ROUTES = (
+    *about.ROUTES,
+    *accounts.ROUTES,
+    *admin.ROUTES,
+    *factors.ROUTES,
+    *mails.ROUTES,
+    *oauth.ROUTES,
+)
 
 #: What GoTrue itself says with these; other statuses come from a proxy in front of it.
 _OWN_WORDS = {
@@ -63,21 +66,7 @@ class GoTrueApp:
     clock: Clock
     counts: Counter[str] = attrs.field(factory=Counter)
     faults: Faults = attrs.field(factory=Faults)
-    _routes: dict[str, dict[str, Handler]] = attrs.field(init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._routes = {
-            "/signup": {"POST": self._sign_up},
-            "/token": {"POST": self._token},
-            "/user": {"GET": self._get_user, "PUT": self._update_user},
-            "/logout": {"POST": self._sign_out},
-            "/health": {"GET": self._health},
-            "/settings": {"GET": self._settings},
-            "/.well-known/jwks.json": {"GET": self._jwks},
-            PROTECTED_PATH: dict.fromkeys(
-                ("GET", "POST", "PUT", "PATCH", "DELETE"), self._protected
-            ),
-        }
+    _router: Router = attrs.field(init=False, repr=False, factory=lambda: Router.of(ROUTES))
 
     def application(self) -> web.Application:
         """Return a new aiohttp application that answers everything through `handle()`."""
@@ -140,99 +129,26 @@ class GoTrueApp:
         return web.Response(status=status, text=f"{status}\n")
 
     async def _answer(self, request: web.Request) -> web.Response:
-        methods = self._routes.get(request.path)
-        if methods is None:
+        found = self._router.find(request.path)
+        if found is None:
             return web.Response(status=HTTPStatus.NOT_FOUND, text="404 page not found\n")
+        methods, names = found
         if request.method not in methods:
             return web.Response(status=HTTPStatus.METHOD_NOT_ALLOWED)
         try:
-            answer = methods[request.method](request, await _read(request))
+            body = await _read(request)
+            call = Call(
+                state=self.state, request=request, body=body, names=names, now=self.clock.now()
+            )
+            answer = methods[request.method](call)
         except Refusal as refusal:
             return _refuse(refusal, request)
+        if answer.page is not None:
+            headers = {"Content-Type": "text/html; charset=utf-8", **answer.headers}
+            return web.Response(status=answer.status, text=answer.page, headers=headers)
         if answer.body is None:
             return web.Response(status=answer.status, headers=answer.headers)
         return _json(answer.body, answer.headers, answer.status)
-
-    # ── one method per endpoint ────────────────────────────────────────────────────────────────
-
-    def _sign_up(self, _request: web.Request, body: bytes) -> Answer:
-        form = bodies.read_object(body)
-        return self.state.sign_up(
-            email=bodies.text(form, "email"),
-            phone=bodies.text(form, "phone"),
-            password=bodies.text(form, "password"),
-            data=bodies.mapping(form, "data"),
-            now=self.clock.now(),
-        )
-
-    def _token(self, request: web.Request, body: bytes) -> Answer:
-        grant = request.query.get("grant_type")
-        if grant not in ("password", "refresh_token"):
-            raise Refusal(400, "invalid_credentials", "unsupported_grant_type")
-        form = bodies.read_object(body)
-        if grant == "refresh_token":
-            return self.state.refresh(bodies.text(form, "refresh_token"), now=self.clock.now())
-        return self.state.sign_in_with_password(
-            email=bodies.text(form, "email"),
-            phone=bodies.text(form, "phone"),
-            password=bodies.text(form, "password"),
-            now=self.clock.now(),
-        )
-
-    def _get_user(self, request: web.Request, _body: bytes) -> Answer:
-        caller = self.state.authenticate(request.headers.get("Authorization"), now=self.clock.now())
-        return self.state.get_user(caller, audience=request.headers.get("X-JWT-AUD"))
-
-    def _update_user(self, request: web.Request, body: bytes) -> Answer:
-        now = self.clock.now()
-        caller = self.state.authenticate(request.headers.get("Authorization"), now=now)
-        form = bodies.read_object(body)
-        return self.state.update_user(
-            caller,
-            email=bodies.text(form, "email"),
-            phone=bodies.text(form, "phone"),
-            password=bodies.text(form, "password"),
-            data=bodies.mapping(form, "data"),
-            audience=request.headers.get("X-JWT-AUD"),
-            now=now,
-        )
-
-    def _sign_out(self, request: web.Request, _body: bytes) -> Answer:
-        caller = self.state.authenticate(request.headers.get("Authorization"), now=self.clock.now())
-        return self.state.sign_out(caller, request.query.get("scope") or "global")
-
-    def _health(self, _request: web.Request, _body: bytes) -> Answer:
-        description = "GoTrue is a user registration and authentication API"
-        return Answer({"version": "", "name": "GoTrue", "description": description})
-
-    def _settings(self, _request: web.Request, _body: bytes) -> Answer:
-        options = self.state.options
-        providers = {"anonymous_users": options.anonymous, "email": True, "phone": True}
-        return Answer(
-            {
-                "external": providers,
-                "disable_signup": False,
-                "mailer_autoconfirm": options.autoconfirm,
-                "phone_autoconfirm": options.autoconfirm,
-                "sms_provider": "",
-                "saml_enabled": False,
-            }
-        )
-
-    def _jwks(self, _request: web.Request, _body: bytes) -> Answer:
-        return Answer(self.state.keys.jwks(), {"Cache-Control": "public, max-age=600"})
-
-    def _protected(self, request: web.Request, body: bytes) -> Answer:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            return _unauthorized("Bearer", "No bearer token")
-        try:
-            claims = self.state.keys.verify(token.strip(), now=self.clock.now())
-        except InvalidToken as error:
-            why = "JWT expired" if isinstance(error, TokenExpired) else "JWT invalid"
-            return _unauthorized(f'Bearer error="invalid_token", error_description="{why}"', why)
-        shown = {name: claims.get(name) for name in ("sub", "role", "session_id", "iat", "exp")}
-        return Answer({**shown, "method": request.method, "length": len(body)})
 
 
 async def _strip(_request: web.Request, response: web.StreamResponse) -> None:
@@ -260,11 +176,6 @@ def _json(body: object, headers: Mapping[str, str], status: int) -> web.Response
 def _refuse(refusal: Refusal, request: web.Request) -> web.Response:
     body, headers = wire_form(refusal, request.headers.get("X-Supabase-Api-Version"))
     return _json(body, headers, refusal.status)
-
-
-def _unauthorized(challenge: str, message: str) -> Answer:
-    body: dict[str, Any] = {"message": message}
-    return Answer(body, {"WWW-Authenticate": challenge}, HTTPStatus.UNAUTHORIZED)
 
 
 def _hang_up(request: web.Request) -> web.Response:

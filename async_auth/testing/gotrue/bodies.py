@@ -69,6 +69,16 @@ def mapping(body: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
+def flag(body: dict[str, Any], name: str, *, default: bool = False) -> bool:
+    """Return a member that must be a boolean; missing and `null` are *default*."""
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise _wrong_kind(name, value, "bool")
+    return value
+
+
 def _wrong_kind(name: str, value: object, wanted: str) -> Refusal:
     kind = _KINDS[type(value)]
     return _bad_json(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -23,6 +24,17 @@ def _version(instance: object, attribute: attrs.Attribute[int], value: int) -> N
         raise ConfigurationError(f"GoTrueServer: {attribute.name} must be 1 or 2; got {value!r}.")
 
 
+def _length(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
+    if value < 1:
+        raise ConfigurationError(
+            f"GoTrueServer: {attribute.name} must be 1 or more; got {value!r}."
+        )
+
+
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 _limit = attrs.validators.optional(_seconds)
 
 
@@ -41,7 +53,17 @@ class Options:
         timebox: The longest a session may last, or `None`.
         inactivity: The longest a session may go without a refresh, or `None`.
         single_session: Whether a newer sign-in ends the user's older sessions.
-        email_max_frequency: The least time between two confirmation mails.
+        email_max_frequency: The least time between two messages of one kind to one user.
+        emails_per_hour: How many mails the server sends in an hour at most, or `None`.
+        otp_expiry: How long a code or link is good.
+        secure_email_change: Whether the old address has to confirm a change as well.
+        reauthentication: Whether a new password needs a code of GET /reauthenticate.
+        manual_linking: Whether users may link and unlink identities.
+        min_password_length: The fewest characters of a password.
+        password_characters: Sets of characters; a password needs one of each.
+        providers: The names under which the identity provider can be signed in with.
+        site_url: Where browsers are sent that may not go where they want.
+        redirect_urls: Where else they may be sent, `*` standing for anything; `None`: anywhere.
 
     Raises:
         ConfigurationError: A value is out of range; it names the argument.
@@ -57,3 +79,17 @@ class Options:
     inactivity: float | None = attrs.field(default=None, validator=_limit)
     single_session: bool = False
     email_max_frequency: float = attrs.field(default=60, validator=_seconds)
+    emails_per_hour: int | None = attrs.field(default=None, validator=_limit)
+    otp_expiry: float = attrs.field(default=3600, validator=_seconds)
+    secure_email_change: bool = True
+    reauthentication: bool = False
+    manual_linking: bool = True
+    min_password_length: int = attrs.field(default=6, validator=_length)
+    password_characters: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    providers: tuple[str, ...] = attrs.field(
+        default=("github", "google", "keycloak"), converter=_texts
+    )
+    site_url: str = "http://127.0.0.1:3000"
+    redirect_urls: tuple[str, ...] | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_texts)
+    )

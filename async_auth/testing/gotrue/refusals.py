@@ -1,4 +1,4 @@
-"""A refusal as GoTrue words it: one exception, and its two JSON shapes.
+"""A refusal as GoTrue words it: one exception, and its three JSON shapes.
 
 It decides nothing. Which shape an answer takes is the request's choice
 (`X-Supabase-Api-Version`); see `wire_form()`.
@@ -30,6 +30,7 @@ class Refusal(Exception):
         headers: Headers to answer with beside the usual ones.
         reasons: Of a weak password: which rules it breaks.
         named: Whether `x-sb-error-code` is sent. Some 500s go without.
+        oauth: Whether it has the shape of RFC 6749, whatever version was asked for.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Refusal(Exception):
         headers: Mapping[str, str] | None = None,
         reasons: tuple[str, ...] = (),
         named: bool = True,
+        oauth: bool = False,
     ) -> None:
         super().__init__(f"{status} {code}")
         self.status = status
@@ -49,6 +51,7 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
         self.reasons = reasons
         self.named = named
+        self.oauth = oauth
 
 
 def wants_new_shape(version: str | None) -> bool:
@@ -71,6 +74,9 @@ def wire_form(refusal: Refusal, version: str | None) -> tuple[dict[str, Any], di
         extra["weak_password"] = {"reasons": list(refusal.reasons)}
     if wants_new_shape(version):
         headers["X-Supabase-Api-Version"] = API_VERSION
+    if refusal.oauth:
+        return {"error": refusal.code, "error_description": refusal.message}, headers
+    if wants_new_shape(version):
         # The real server leaves the header out here; who goes by it alone must not be surprised.
         if refusal.named and not refusal.reasons:
             headers["x-sb-error-code"] = refusal.code
@@ -82,3 +88,8 @@ def wire_form(refusal: Refusal, version: str | None) -> tuple[dict[str, Any], di
         extra["error_id"] = str(uuid.uuid4())
     body = {"code": refusal.status, "error_code": refusal.code, "msg": refusal.message, **extra}
     return body, headers
+
+
+def invalid(message: str, *, status: int = 400) -> Refusal:
+    """Return the refusal of a request that makes no sense: `validation_failed`."""
+    return Refusal(status, "validation_failed", message)

@@ -16,6 +16,8 @@ from typing import Any
 
 import attrs
 
+from async_auth.testing.gotrue.pkce import Flow
+
 _NANOSECONDS = 1_000_000_000
 
 
@@ -72,7 +74,7 @@ class Identity:
         """Return the identity as GoTrue shows it."""
         shown = {
             "identity_id": self.identity_id,
-            "id": self.user_id,
+            "id": self.data["sub"],
             "user_id": self.user_id,
             "identity_data": dict(sorted(self.data.items())),
             "provider": self.provider,
@@ -80,8 +82,39 @@ class Identity:
             "created_at": rfc3339(self.created_at),
             "updated_at": rfc3339(self.created_at),
         }
+        # The row's own id is `identity_id`; `id` is who the user is to the provider.
         if self.data.get("email"):
             shown["email"] = self.data["email"]
+        return shown
+
+
+@attrs.define(kw_only=True)
+class Factor:
+    """A second factor. *secret* is a TOTP key in base 32; a phone has a number in its place."""
+
+    factor_type: str
+    created_at: float
+    updated_at: float
+    friendly_name: str = ""
+    phone: str = ""
+    secret: str = attrs.field(default="", repr=False)
+    is_verified: bool = False
+    last_challenged_at: float | None = None
+    id: str = attrs.field(factory=new_id)
+
+    def wire_form(self) -> dict[str, Any]:
+        """Return the factor as GoTrue shows it, without its secret."""
+        shown = {
+            "id": self.id,
+            "created_at": rfc3339(self.created_at),
+            "updated_at": rfc3339(self.updated_at),
+            "status": "verified" if self.is_verified else "unverified",
+            "friendly_name": self.friendly_name,
+            "factor_type": self.factor_type,
+            "phone": self.phone,
+        }
+        if self.last_challenged_at is not None:
+            shown["last_challenged_at"] = rfc3339(self.last_challenged_at)
         return shown
 
 
@@ -99,10 +132,14 @@ class User:
     app_metadata: dict[str, Any] = attrs.field(factory=dict)
     user_metadata: dict[str, Any] = attrs.field(factory=dict)
     identities: list[Identity] = attrs.field(factory=list)
+    factors: list[Factor] = attrs.field(factory=list)
     is_anonymous: bool = False
     email_confirmed_at: float | None = None
     phone_confirmed_at: float | None = None
+    invited_at: float | None = None
     confirmation_sent_at: float | None = None
+    recovery_sent_at: float | None = None
+    reauthentication_sent_at: float | None = None
     new_email: str = ""
     email_change_sent_at: float | None = None
     new_phone: str = ""
@@ -116,6 +153,11 @@ class User:
         """When the first of the two was confirmed."""
         times = [at for at in (self.email_confirmed_at, self.phone_confirmed_at) if at is not None]
         return min(times, default=None)
+
+    @property
+    def has_mfa(self) -> bool:
+        """Whether a second factor is verified, so that aal1 is not enough for everything."""
+        return any(factor.is_verified for factor in self.factors)
 
     def is_banned(self, now: float) -> bool:
         """Return whether the user may not sign in or refresh at this time."""
@@ -132,7 +174,10 @@ class User:
         times: dict[str, float | None] = {
             "email_confirmed_at": self.email_confirmed_at,
             "phone_confirmed_at": self.phone_confirmed_at,
+            "invited_at": self.invited_at,
             "confirmation_sent_at": self.confirmation_sent_at,
+            "recovery_sent_at": self.recovery_sent_at,
+            "reauthentication_sent_at": self.reauthentication_sent_at,
             "confirmed_at": None if fresh else self.confirmed_at,
             "email_change_sent_at": self.email_change_sent_at,
             "phone_change_sent_at": self.phone_change_sent_at,
@@ -151,6 +196,9 @@ class User:
             **{name: value for name, value in pending.items() if value},
             "app_metadata": dict(sorted(self.app_metadata.items())),
             "user_metadata": dict(sorted(self.user_metadata.items())),
+            **(
+                {"factors": [factor.wire_form() for factor in self.factors]} if self.factors else {}
+            ),
             "identities": [identity.wire_form() for identity in self.identities],
             "created_at": rfc3339(self.created_at),
             "updated_at": rfc3339(self.updated_at),
@@ -174,7 +222,8 @@ class SessionRow:
     One sign-in as the server keeps it.
 
     Args:
-        method: How the user signed in, for `amr`.
+        amr: How the user signed in, and when, by method.
+        factor_id: The second factor that it was raised to aal2 with.
         refreshed_at: When it was last rotated, or began.
         number: Counts sign-ins over the whole server: the higher one is the newer.
         family: The refresh tokens of version 1, the oldest first; empty in version 2.
@@ -186,7 +235,8 @@ class SessionRow:
     created_at: float
     refreshed_at: float
     number: int
-    method: str = "password"
+    amr: dict[str, float] = attrs.field(factory=dict)
+    factor_id: str | None = None
     token_version: int = 1
     id: str = attrs.field(factory=new_id)
     family: list[RefreshToken] = attrs.field(factory=list)
@@ -194,6 +244,44 @@ class SessionRow:
     key: bytes = attrs.field(factory=lambda: secrets.token_bytes(32), repr=False)
 
     @property
+    def aal(self) -> str:
+        """The assurance level: `aal2` with a second factor."""
+        return "aal1" if self.factor_id is None else "aal2"
+
+    @property
     def active(self) -> RefreshToken | None:
         """The newest refresh token of version 1 that is not revoked."""
         return next((token for token in reversed(self.family) if not token.revoked), None)
+
+
+@attrs.frozen(kw_only=True)
+class Challenge:
+    """
+    A second factor that was asked for.
+
+    Args:
+        code: What was sent to a phone; empty for TOTP.
+    """
+
+    factor_id: str
+    made_at: float
+    code: str = attrs.field(default="", repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Trip:
+    """
+    A browser that is at the identity provider.
+
+    Args:
+        provider: Under which name.
+        redirect_to: Where it goes in the end.
+        flow: The PKCE flow that it is part of, if any.
+        user_id: Whom the identity is to be linked to; `None`: it signs in.
+    """
+
+    provider: str
+    redirect_to: str
+    flow: Flow | None
+    user_id: str | None
+    made_at: float

@@ -18,6 +18,9 @@ from async_auth.testing.gotrue.refusals import Refusal
 from async_auth.testing.gotrue.rotation import Repeat, Reuse, Rotate, Verdict, judge_v1, judge_v2
 from async_auth.testing.gotrue.rows import RefreshToken, SessionRow, User
 
+#: What `amr` calls the second factors.
+SECOND_FACTOR_METHODS = ("totp", "mfa/phone")
+
 
 def _count(rows: Mapping[str, object]) -> str:
     return str(len(rows))
@@ -70,7 +73,7 @@ class Sessions:
             created_at=now,
             refreshed_at=now,
             number=self._opened,
-            method=method,
+            amr={method: now},
             token_version=self.options.token_version,
         )
         self.rows[session.id] = session
@@ -104,6 +107,27 @@ class Sessions:
             case Reuse():
                 self._punish(session, token, headers, now=now)
         return self._answer(user, session, headers, now=now)
+
+    def raise_level(
+        self, session: SessionRow, user: User, *, method: str, factor_id: str, now: float
+    ) -> Answer:
+        """Make an aal2 session of this one: a second factor was shown."""
+        session.amr[method], session.factor_id = now, factor_id
+        # As observed: version 1 rotates, so that the token of before is the parent of the new
+        # one; version 2 counts two on, so that the one of before is not forgiven.
+        if session.token_version != 1:
+            session.counter += 1
+        self._rotate(session, session.active, now=now)
+        answer = self._answer(user, session, {}, now=now)
+        return Answer(answer.body)
+
+    def lower_level(self, factor_id: str) -> None:
+        """Take a factor's level from its sessions; their next refresh carries aal1."""
+        for session in self.rows.values():
+            if session.factor_id == factor_id:
+                session.factor_id = None
+                for method in SECOND_FACTOR_METHODS:
+                    session.amr.pop(method, None)
 
     def _find(self, text: str) -> tuple[SessionRow, RefreshToken | None, int]:
         not_found = Refusal(
@@ -223,8 +247,11 @@ class Sessions:
             "app_metadata": user.app_metadata,
             "user_metadata": dict(sorted(user.user_metadata.items())),
             "role": user.role,
-            "aal": "aal1",
-            "amr": [{"method": session.method, "timestamp": int(session.created_at)}],
+            "aal": session.aal,
+            "amr": [
+                {"method": method, "timestamp": int(at)}
+                for method, at in sorted(session.amr.items())
+            ],
             "session_id": session.id,
             "is_anonymous": user.is_anonymous,
         }

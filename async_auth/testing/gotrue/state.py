@@ -6,7 +6,6 @@ Each method takes *now* (unix seconds), does its work at once and returns what t
 
 from __future__ import annotations
 
-import math
 import re
 import uuid
 from collections.abc import Mapping
@@ -23,9 +22,20 @@ from async_auth.testing.gotrue.credentials import (
     check_phone,
     plain_phone,
 )
+from async_auth.testing.gotrue.grants import Grants
+from async_auth.testing.gotrue.identity_provider import IdentityProvider
 from async_auth.testing.gotrue.options import Options
+from async_auth.testing.gotrue.post import Post, Target
 from async_auth.testing.gotrue.refusals import Refusal
-from async_auth.testing.gotrue.rows import Identity, Password, SessionRow, User, new_id
+from async_auth.testing.gotrue.rows import (
+    Challenge,
+    Identity,
+    Password,
+    SessionRow,
+    Trip,
+    User,
+    new_id,
+)
 from async_auth.testing.gotrue.sessions import Sessions
 
 _BEARER = re.compile(r"bearer\s+(\S+)\s*\Z", re.IGNORECASE)
@@ -39,6 +49,11 @@ class Caller:
     session: SessionRow | None
     claims: Mapping[str, Any] = attrs.field(repr=False)
 
+    @property
+    def aal(self) -> str:
+        """The assurance level: the session's, which may have changed since, or the token's."""
+        return str(self.claims.get("aal")) if self.session is None else self.session.aal
+
 
 @attrs.define
 class GoTrueState:
@@ -47,13 +62,28 @@ class GoTrueState:
 
     Args:
         sessions: The sessions, with the rules and keys that hold for them.
-        users: By id.
+        post: What was sent to users, and the codes that they may show.
+        provider: The identity provider that users can sign in with.
+        grants: The authorization codes of PKCE.
+        users: By id, the oldest first.
     """
 
     sessions: Sessions
+    post: Post
+    provider: IdentityProvider = attrs.field(factory=IdentityProvider)
+    grants: Grants = attrs.field(factory=Grants)
+    #: Sign-ins at the provider that are under way, by `state`.
+    trips: dict[str, Trip] = attrs.field(factory=dict, repr=False)
+    #: Second factors that were challenged, by the challenge's id.
+    challenges: dict[str, Challenge] = attrs.field(factory=dict, repr=False)
     users: dict[str, User] = attrs.field(factory=dict, repr=False)
     #: E-mail addresses and phone numbers, to user ids.
     _names: dict[str, str] = attrs.field(factory=dict, repr=False)
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self.sessions.issuer
 
     @property
     def options(self) -> Options:
@@ -68,7 +98,14 @@ class GoTrueState:
     # ── signing up and in ──────────────────────────────────────────────────────────────────────
 
     def sign_up(
-        self, *, email: str, phone: str, password: str, data: Mapping[str, Any], now: float
+        self,
+        *,
+        email: str,
+        phone: str,
+        password: str,
+        data: Mapping[str, Any],
+        target: Target,
+        now: float,
     ) -> Answer:
         """Make a user: POST /signup. Without e-mail and phone, an anonymous one."""
         if not email and not phone:
@@ -81,11 +118,11 @@ class GoTrueState:
             )
         if not password:
             raise Refusal(400, "validation_failed", "Signup requires a valid password")
-        check_password(password)
+        check_password(password, self.options)
         name = check_email(email) if email else check_phone(phone)
-        existing = self._find(name)
+        existing = self.find(name)
         if existing is not None:
-            return self._sign_up_again(existing, now=now)
+            return self._sign_up_again(existing, target, now=now)
         user = self.create_user(
             email=name if email else "",
             phone="" if email else name,
@@ -96,7 +133,7 @@ class GoTrueState:
         )
         if self.options.autoconfirm:
             return self.sessions.open(user, "password", now=now, fresh=True)
-        user.confirmation_sent_at = now
+        self._ask_to_confirm(user, target, now=now)
         return Answer(user.wire_form(fresh=True))
 
     def _sign_up_anonymously(self, data: Mapping[str, Any], *, now: float) -> Answer:
@@ -106,21 +143,18 @@ class GoTrueState:
         self.users[user.id] = user
         return self.sessions.open(user, "anonymous", now=now, fresh=True)
 
-    def _sign_up_again(self, user: User, *, now: float) -> Answer:
+    def _sign_up_again(self, user: User, target: Target, *, now: float) -> Answer:
         if self.options.autoconfirm:
             raise Refusal(422, "user_already_exists", "User already registered")
         if user.confirmed_at is not None:
             return Answer(_decoy_of(user, now=now))
-        wait = (user.confirmation_sent_at or -math.inf) + self.options.email_max_frequency - now
-        if wait > 0:
-            raise Refusal(
-                429,
-                "over_email_send_rate_limit",
-                "For security purposes, you can only request this after "
-                f"{math.floor(wait)} seconds.",
-            )
-        user.confirmation_sent_at = now
+        self.post.check_rate(user, "signup" if user.email else "sms", now=now)
+        self._ask_to_confirm(user, target, now=now)
         return Answer(user.wire_form())
+
+    def _ask_to_confirm(self, user: User, target: Target, *, now: float) -> None:
+        kind = "signup" if user.email else "sms"
+        self.post.send(kind, user, user.email or user.phone, target=target, now=now)
 
     def sign_in_with_password(self, *, email: str, phone: str, password: str, now: float) -> Answer:
         """Open a session: POST /token?grant_type=password."""
@@ -132,7 +166,7 @@ class GoTrueState:
             )
         if not email and not phone:
             raise Refusal(400, "validation_failed", "missing email or phone")
-        user = self._find(email.strip().lower() if email else plain_phone(phone))
+        user = self.find(email.strip().lower() if email else plain_phone(phone))
         if user is None or user.password is None or not user.password.matches(password):
             raise Refusal(400, "invalid_credentials", "Invalid login credentials")
         if user.is_banned(now):
@@ -152,17 +186,11 @@ class GoTrueState:
 
     def authenticate(self, authorization: str | None, *, now: float) -> Caller:
         """Return who the `Authorization` header speaks for."""
-        bearer = _BEARER.match(authorization or "")
-        if bearer is None:
-            raise Refusal(401, "no_authorization", "This endpoint requires a valid Bearer token")
-        try:
-            claims = self.keys.verify(bearer[1], now=now)
-        except InvalidToken as error:
-            raise tokens.bad_jwt(error) from None
+        claims = self.claims_of(authorization, now=now)
         subject = claims.get("sub")
         if not subject:
             raise Refusal(403, "bad_jwt", "invalid claim: missing sub claim")
-        if not _is_uuid(subject):
+        if not is_uuid(subject):
             raise Refusal(400, "bad_jwt", "invalid claim: sub claim must be a UUID")
         user = self.users.get(subject)
         if user is None:
@@ -170,6 +198,16 @@ class GoTrueState:
         if user.is_banned(now):
             raise Refusal(403, "user_banned", "User is banned")
         return Caller(user, self._session_named(claims.get("session_id")), claims)
+
+    def claims_of(self, authorization: str | None, *, now: float) -> dict[str, Any]:
+        """Return what the bearer token in an `Authorization` header says, if it is good."""
+        bearer = _BEARER.match(authorization or "")
+        if bearer is None:
+            raise Refusal(401, "no_authorization", "This endpoint requires a valid Bearer token")
+        try:
+            return self.keys.verify(bearer[1], now=now)
+        except InvalidToken as error:
+            raise tokens.bad_jwt(error) from None
 
     def _session_named(self, session_id: object) -> SessionRow | None:
         if not session_id:
@@ -183,71 +221,16 @@ class GoTrueState:
 
     def get_user(self, caller: Caller, *, audience: str | None) -> Answer:
         """Show the caller: GET /user. *audience* is what `X-JWT-AUD` asked for."""
-        self._check_audience(caller, audience)
+        self.check_audience(caller, audience)
         return Answer(caller.user.wire_form())
 
-    def _check_audience(self, caller: Caller, audience: str | None) -> None:
+    def check_audience(self, caller: Caller, audience: str | None) -> None:
+        """Refuse a token without an audience, or for another than was asked for."""
         stated = caller.claims.get("aud")
         own = stated[0] if isinstance(stated, list) and stated else stated
         # Any `aud` will do, as long as there is one and nobody asks for another.
         if not own or own != (audience or own):
             raise Refusal(400, "validation_failed", "Token audience doesn't match request audience")
-
-    def update_user(
-        self,
-        caller: Caller,
-        *,
-        email: str,
-        phone: str,
-        password: str,
-        data: Mapping[str, Any],
-        audience: str | None,
-        now: float,
-    ) -> Answer:
-        """Change the caller: PUT /user. A new password ends the user's other sessions."""
-        self._check_audience(caller, audience)
-        user = caller.user
-        # Everything is looked at before anything is changed: a refusal leaves no trace.
-        new_email, new_phone = check_email(email) if email else "", ""
-        if new_email and self._find(new_email) not in (None, user):
-            raise Refusal(
-                422, "email_exists", "A user with this email address has already been registered"
-            )
-        if phone:
-            new_phone = check_phone(phone)
-            if self._find(new_phone) not in (None, user):
-                raise Refusal(
-                    422, "phone_exists", "A user with this phone number has already been registered"
-                )
-        if password:
-            check_password(password)
-            if user.password is not None and user.password.matches(password):
-                raise Refusal(
-                    422, "same_password", "New password should be different from the old password."
-                )
-        fresh = False
-        if password:
-            user.password = Password.of(password)
-            self.sessions.delete_of(user.id, but=caller.session)
-        for name, value in data.items():
-            _set_or_drop(user.user_metadata, name, value)
-        if new_email and new_email != user.email:
-            fresh = self._change_email(user, new_email, now=now)
-        if new_phone and new_phone != user.phone:
-            user.new_phone, user.phone_change_sent_at = new_phone, now
-        user.updated_at = now
-        return Answer(user.wire_form(fresh=fresh))
-
-    def _change_email(self, user: User, email: str, *, now: float) -> bool:
-        """Return whether the change took effect at once, as it does for anonymous users."""
-        if not (user.is_anonymous and self.options.autoconfirm):
-            user.new_email, user.email_change_sent_at = email, now
-            return False
-        user.email, user.email_confirmed_at, user.is_anonymous = email, now, False
-        user.user_metadata["email_verified"] = True
-        user.identities.append(_identity(user, now=now))
-        self._names[email] = user.id
-        return True
 
     def sign_out(self, caller: Caller, scope: str) -> Answer:
         """End sessions: POST /logout. The access tokens of ended sessions are refused at once."""
@@ -266,6 +249,7 @@ class GoTrueState:
     def create_user(
         self,
         *,
+        user_id: str = "",
         email: str = "",
         phone: str = "",
         password: str | None = None,
@@ -276,6 +260,7 @@ class GoTrueState:
         """Make a user without a session; the address or number must not be taken."""
         provider = "email" if email else "phone"
         user = User(
+            id=user_id or new_id(),
             created_at=now,
             updated_at=now,
             email=email,
@@ -289,7 +274,7 @@ class GoTrueState:
             if name in self._names:
                 raise ConfigurationError("create_user: email or phone is taken already.")
             self._names[name] = user.id
-        identity = _identity(user, data, now=now)
+        identity = first_identity(user, data, now=now)
         user.identities.append(identity)
         user.user_metadata = dict(identity.data)
         if confirmed and email:
@@ -308,24 +293,39 @@ class GoTrueState:
             raise ConfigurationError("GoTrueServer: user_id names no user of this server.")
         return self.users[user_id]
 
+    def rename(self, user: User, *, email: str = "", phone: str = "") -> None:
+        """Give the user another address or number. One that is taken is refused."""
+        for attribute, name in (("email", email), ("phone", phone)):
+            if not name or name == getattr(user, attribute):
+                continue
+            if self.find(name) is not None:
+                raise taken(attribute)
+            self._names.pop(getattr(user, attribute), None)
+            self._names[name] = user.id
+            setattr(user, attribute, name)
+
     def delete_user(self, user_id: str, *, soft: bool, now: float) -> None:
         """Remove the user with all sessions; softly: keep the row, free the name."""
         user = self.user(user_id)
         self.sessions.delete_of(user_id)
+        self.post.drop(user_id)
         for name in filter(None, (user.email, user.phone)):
             self._names.pop(name, None)
         if not soft:
             del self.users[user_id]
             return
         user.email = user.phone = ""
-        user.password, user.deleted_at, user.identities = None, now, []
+        user.password, user.deleted_at = None, now
+        user.identities, user.factors = [], []
 
-    def _find(self, name: str) -> User | None:
+    def find(self, name: str) -> User | None:
+        """Return whose e-mail address or phone number this is."""
         user_id = self._names.get(name)
         return None if user_id is None else self.users[user_id]
 
 
-def _is_uuid(value: object) -> bool:
+def is_uuid(value: object) -> bool:
+    """Return whether this is the text of a UUID."""
     try:
         uuid.UUID(str(value))
     except ValueError:
@@ -333,15 +333,14 @@ def _is_uuid(value: object) -> bool:
     return True
 
 
-def _set_or_drop(values: dict[str, Any], name: str, value: object) -> None:
-    # As Go does with metadata: null takes a member away.
-    if value is None:
-        values.pop(name, None)
-    else:
-        values[name] = value
+def taken(what: str) -> Refusal:
+    """Return the refusal of an `email` or `phone` that another user has."""
+    words = {"email": "email address", "phone": "phone number"}[what]
+    return Refusal(422, f"{what}_exists", f"A user with this {words} has already been registered")
 
 
-def _identity(user: User, data: Mapping[str, Any] | None = None, *, now: float) -> Identity:
+def first_identity(user: User, data: Mapping[str, Any] | None = None, *, now: float) -> Identity:
+    """Return the identity of who signs in by e-mail address or phone number."""
     shown: dict[str, Any] = {
         **(data or {}),
         "email_verified": False,

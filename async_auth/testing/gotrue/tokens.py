@@ -57,6 +57,14 @@ def make_key(algorithm: str, kid: str) -> dict[str, Any]:
     return {"kty": "RSA", **about, **_members(numbers, 0)}
 
 
+def _known(algorithm: str) -> str:
+    if algorithm not in ALGORITHMS:
+        raise ConfigurationError(
+            f"GoTrueServer: algorithm must be one of {', '.join(ALGORITHMS)}; got {algorithm!r}."
+        )
+    return algorithm
+
+
 def _members(numbers: Mapping[str, int], width: int) -> dict[str, str]:
     # RFC 7518: coordinates of a curve are padded to its width, RSA's numbers are not.
     return {
@@ -86,11 +94,7 @@ class KeyRing:
     _made: int = 0
 
     def __attrs_post_init__(self) -> None:
-        if self.algorithm not in ALGORITHMS:
-            raise ConfigurationError(
-                f"GoTrueServer: algorithm must be one of {', '.join(ALGORITHMS)}; "
-                f"got {self.algorithm!r}."
-            )
+        _known(self.algorithm)
         if self.algorithm != "HS256":
             self._add_key()
 
@@ -98,8 +102,9 @@ class KeyRing:
         self._made += 1
         self.keys.insert(0, make_key(self.algorithm, f"{self.algorithm[:2].lower()}-{self._made}"))
 
-    def rotate(self, *, keep_old: bool) -> None:
+    def rotate(self, *, keep_old: bool, algorithm: str | None = None) -> None:
         """Sign with a new key or secret from now on; without *keep_old* old tokens are refused."""
+        self.algorithm = _known(algorithm or self.algorithm)
         if self.algorithm == "HS256":
             self.secret = secrets.token_urlsafe(32)
             return

@@ -1,0 +1,117 @@
+"""What needs an administrator's token."""
+
+from __future__ import annotations
+
+import functools
+
+from async_auth.testing.gotrue import admin, bodies, links
+from async_auth.testing.gotrue.answers import Answer
+from async_auth.testing.gotrue.calls import Call, Handler, Route
+from async_auth.testing.gotrue.rows import User
+
+
+def _for_admins(handler: Handler) -> Handler:
+    @functools.wraps(handler)
+    def guarded(call: Call) -> Answer:
+        admin.check_admin(call.state, call.authorization, now=call.now)
+        return handler(call)
+
+    return guarded
+
+
+def _user(call: Call) -> User:
+    return admin.find_user(call.state, call.names["user_id"])
+
+
+def _user_form(call: Call) -> admin.UserForm:
+    form = call.form()
+    return admin.UserForm(
+        id=bodies.text(form, "id"),
+        email=bodies.text(form, "email"),
+        phone=bodies.text(form, "phone"),
+        password=bodies.text(form, "password"),
+        role=bodies.text(form, "role"),
+        ban_duration=bodies.text(form, "ban_duration"),
+        email_confirm=bodies.flag(form, "email_confirm"),
+        phone_confirm=bodies.flag(form, "phone_confirm"),
+        user_metadata=bodies.mapping(form, "user_metadata"),
+        app_metadata=bodies.mapping(form, "app_metadata"),
+    )
+
+
+def _list_users(call: Call) -> Answer:
+    page, per_page = call.query.get("page", ""), call.query.get("per_page", "")
+    return admin.list_users(call.state, page=page, per_page=per_page)
+
+
+def _create_user(call: Call) -> Answer:
+    return admin.create_user(call.state, _user_form(call), now=call.now)
+
+
+def _get_user(call: Call) -> Answer:
+    return Answer(_user(call).wire_form())
+
+
+def _update_user(call: Call) -> Answer:
+    return admin.update_user(call.state, _user(call), _user_form(call), now=call.now)
+
+
+def _delete_user(call: Call) -> Answer:
+    user, form = _user(call), call.form() if call.body.strip() else {}
+    soft = bodies.flag(form, "should_soft_delete")
+    call.state.delete_user(user.id, soft=soft, now=call.now)
+    return Answer({})
+
+
+def _list_factors(call: Call) -> Answer:
+    return admin.list_factors(_user(call))
+
+
+def _update_factor(call: Call) -> Answer:
+    user, name = _user(call), bodies.text(call.form(), "friendly_name")
+    return admin.update_factor(user, call.names["factor_id"], name, now=call.now)
+
+
+def _delete_factor(call: Call) -> Answer:
+    return admin.delete_factor(call.state, _user(call), call.names["factor_id"])
+
+
+def _invite(call: Call) -> Answer:
+    form = call.form()
+    return links.invite(
+        call.state,
+        bodies.text(form, "email"),
+        bodies.mapping(form, "data"),
+        target=call.target(form),
+        now=call.now,
+    )
+
+
+def _generate_link(call: Call) -> Answer:
+    form = call.form()
+    wanted = links.LinkForm(
+        kind=bodies.text(form, "type"),
+        email=bodies.text(form, "email"),
+        password=bodies.text(form, "password"),
+        new_email=bodies.text(form, "new_email"),
+        data=bodies.mapping(form, "data"),
+        redirect_to=bodies.text(form, "redirect_to") or call.query.get("redirect_to", ""),
+    )
+    return links.generate_link(call.state, wanted, now=call.now)
+
+
+ROUTES = tuple(
+    Route(method, path, _for_admins(handler))
+    for method, path, handler in (
+        ("GET", "/admin/users", _list_users),
+        ("POST", "/admin/users", _create_user),
+        ("GET", "/admin/users/{user_id}", _get_user),
+        ("PUT", "/admin/users/{user_id}", _update_user),
+        ("DELETE", "/admin/users/{user_id}", _delete_user),
+        ("GET", "/admin/users/{user_id}/factors", _list_factors),
+        ("PUT", "/admin/users/{user_id}/factors/{factor_id}", _update_factor),
+        ("DELETE", "/admin/users/{user_id}/factors/{factor_id}", _delete_factor),
+        ("POST", "/admin/generate_link", _generate_link),
+        ("POST", "/invite", _invite),
+    )
+)
