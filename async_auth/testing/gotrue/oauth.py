@@ -160,8 +160,7 @@ def sign_in_with_id_token(
     """
     Open a session for an ID token: POST /token?grant_type=id_token.
 
-    Args:
-        caller: To whom the identity is to be linked; `None`: it signs in.
+    The identity is linked to *caller*; without one it signs in.
     """
     if not id_token:
         raise _refused("id_token required")
