@@ -39,11 +39,11 @@ def link(
     """Give the user this identity as well."""
     if _owner(state, provider, data["sub"]) is not None:
         raise Refusal(422, "identity_already_exists", "Identity is already linked")
-    _add(user, provider, data, now=now)
     if user.is_anonymous:
         email = str(data.get("email", "")).lower()
         state.rename(user, email=email)
         user.is_anonymous, user.email_confirmed_at = False, now if email else None
+    _add(user, provider, data, now=now)
 
 
 def unlink(state: GoTrueState, caller: Caller, identity_id: str) -> Answer:

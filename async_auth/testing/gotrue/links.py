@@ -75,7 +75,8 @@ def _recipient(state: GoTrueState, form: LinkForm, *, now: float) -> User:
                 new_email = check_email(form.new_email)
                 if state.find(new_email) not in (None, user):
                     raise taken("email")
-                user.new_email = new_email
+                if new_email != user.new_email:
+                    user.new_email, user.email_change_is_half_done = new_email, False
             return user
         case _:
             raise invalid(f"Invalid email action link type requested: {form.kind}")

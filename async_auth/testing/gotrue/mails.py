@@ -35,6 +35,7 @@ def send_otp(
     user = state.find(name)
     if user is None and not create_user:
         raise Refusal(422, "otp_disabled", "Signups not allowed for otp")
+    state.post.check_hour("email" if email else "sms", now=now)
     if user is None:
         user = state.create_user(
             email=name if email else "",
@@ -107,6 +108,7 @@ def _waits(user: User, kind: str) -> bool:
 
 def send_email_change(state: GoTrueState, user: User, *, target: Target, now: float) -> None:
     """Ask the new address to confirm the change, and the old one too if there is one."""
+    user.email_change_is_half_done = False
     if state.options.secure_email_change and user.email:
         state.post.send(
             "email_change", user, user.email, slot="email_change_current", target=target, now=now

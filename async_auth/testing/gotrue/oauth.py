@@ -118,7 +118,9 @@ def _sign_in(state: GoTrueState, trip: Trip, account: Account, *, now: float) ->
     if trip.user_id is None:
         user = user_of(state, trip.provider, data, now=now)
     else:
-        user = state.user(trip.user_id)
+        user = state.users.get(trip.user_id)
+        if user is None:
+            raise Refusal(404, "user_not_found", "User not found")
         link(state, user, trip.provider, data, now=now)
     if user.is_banned(now):
         raise Refusal(403, "user_banned", "User is banned")

@@ -128,6 +128,10 @@ class Post:
                 "For security purposes, you can only request this after "
                 f"{math.floor(wait)} seconds.",
             )
+        self.check_hour(what, now=now)
+
+    def check_hour(self, what: str, *, now: float) -> None:
+        """Refuse an `email` that would be one too many in an hour; an `sms` is never that."""
         limit = self.options.emails_per_hour
         recent = [one for one in self.outbox if "@" in one.address and one.sent_at > now - _HOUR]
         if what == "email" and limit is not None and len(recent) >= limit:
@@ -209,10 +213,6 @@ class Post:
             if by_hash or (bool(code) and (ticket.address, ticket.code) == (address, code)):
                 return ticket
         return None
-
-    def holds(self, user_id: str, slots: Collection[str]) -> bool:
-        """Return whether a ticket of the user is still out."""
-        return any(one.user_id == user_id and one.slot in slots for one in self._tickets)
 
     def drop(self, user_id: str, *slots: str) -> None:
         """Forget the user's tickets: those in *slots*, or all."""

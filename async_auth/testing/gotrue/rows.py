@@ -141,6 +141,7 @@ class User:
     recovery_sent_at: float | None = None
     reauthentication_sent_at: float | None = None
     new_email: str = ""
+    email_change_is_half_done: bool = False
     email_change_sent_at: float | None = None
     new_phone: str = ""
     phone_change_sent_at: float | None = None

@@ -115,9 +115,12 @@ class Sessions:
         session.amr[method], session.factor_id = now, factor_id
         # As observed: version 1 rotates, so that the token of before is the parent of the new
         # one; version 2 counts two on, so that the one of before is not forgiven.
-        if session.token_version != 1:
-            session.counter += 1
-        self._rotate(session, session.active, now=now)
+        if session.token_version == 1 and session.active is None:
+            # Its family was revoked, but its access token is still good.
+            self._add_token(session, parent=None, now=now)
+        else:
+            session.counter += session.token_version - 1
+            self._rotate(session, session.active, now=now)
         answer = self._answer(user, session, {}, now=now)
         return Answer(answer.body)
 

@@ -123,6 +123,8 @@ class GoTrueState:
         existing = self.find(name)
         if existing is not None:
             return self._sign_up_again(existing, target, now=now)
+        if not self.options.autoconfirm:
+            self.post.check_hour("email" if email else "sms", now=now)
         user = self.create_user(
             email=name if email else "",
             phone="" if email else name,

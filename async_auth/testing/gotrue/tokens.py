@@ -107,6 +107,8 @@ class KeyRing:
         self.algorithm = _known(algorithm or self.algorithm)
         if self.algorithm == "HS256":
             self.secret = secrets.token_urlsafe(32)
+            if not keep_old:
+                self.keys.clear()
             return
         self._add_key()
         if not keep_old:

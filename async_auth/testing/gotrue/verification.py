@@ -130,13 +130,15 @@ def _accept(state: GoTrueState, proof: Proof, *, now: float) -> User | None:
     if user.is_banned(now):
         raise Refusal(403, "user_banned", "User is banned")
     if ticket.slot in _EMAIL_CHANGE:
-        state.post.drop(user.id, ticket.slot)
-        if state.post.holds(user.id, _EMAIL_CHANGE):
+        is_half = state.options.secure_email_change and bool(user.email)
+        if is_half and not user.email_change_is_half_done:
+            user.email_change_is_half_done = True
+            state.post.drop(user.id, ticket.slot)
             return None
         _change_email(state, user, now=now)
     else:
         _confirm(state, user, ticket, now=now)
-        state.post.drop(user.id, ticket.slot)
+    state.post.drop(user.id, ticket.slot)
     user.updated_at = now
     return user
 
@@ -157,7 +159,8 @@ def _confirm(state: GoTrueState, user: User, ticket: Ticket, *, now: float) -> N
 
 def _change_email(state: GoTrueState, user: User, *, now: float) -> None:
     state.rename(user, email=user.new_email)
-    user.new_email, user.is_anonymous = "", False
+    user.new_email, user.email_change_is_half_done = "", False
+    user.is_anonymous = False
     user.email_confirmed_at = user.email_confirmed_at or now
     _tell_identity(user, "email", {"email": user.email, "email_verified": True}, now=now)
 
