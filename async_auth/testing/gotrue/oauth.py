@@ -118,9 +118,9 @@ def _sign_in(state: GoTrueState, trip: Trip, account: Account, *, now: float) ->
     if trip.user_id is None:
         user = user_of(state, trip.provider, data, now=now)
     else:
-        user = state.users.get(trip.user_id)
-        if user is None:
+        if trip.user_id not in state.users:
             raise Refusal(404, "user_not_found", "User not found")
+        user = state.users[trip.user_id]
         link(state, user, trip.provider, data, now=now)
     if user.is_banned(now):
         raise Refusal(403, "user_banned", "User is banned")

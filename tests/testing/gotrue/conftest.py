@@ -18,7 +18,6 @@ from async_auth.testing.manual_clock import ManualClock
 
 START = 1_800_000_000.25
 EMAIL, PASSWORD = "ada@example.com", "correct-horse-1"
-VERIFIER = "v" * 50
 
 
 @attrs.frozen
@@ -55,6 +54,7 @@ class Client:
     clock: ManualClock
     email: str = EMAIL
     password: str = PASSWORD
+    verifier: str = "v" * 50
 
     async def call(
         self, method: str, path: str, body: object = None, *, token: str | None = None
@@ -82,14 +82,16 @@ class Client:
         return await self.call(method, path, body, token=self.server.service_key)
 
     def pkce(self) -> dict[str, str]:
-        """Return the challenge of `VERIFIER`."""
-        digest = hashlib.sha256(VERIFIER.encode()).digest()
+        """Return the challenge of *verifier*."""
+        digest = hashlib.sha256(self.verifier.encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         return {"code_challenge": challenge, "code_challenge_method": "s256"}
 
-    async def exchange(self, code: str, verifier: str = VERIFIER) -> Reply:
+    async def exchange(self, code: str, verifier: str = "") -> Reply:
         """Exchange an authorization code."""
-        return await self.post("/token?grant_type=pkce", auth_code=code, code_verifier=verifier)
+        return await self.post(
+            "/token?grant_type=pkce", auth_code=code, code_verifier=verifier or self.verifier
+        )
 
 
 @pytest.fixture
@@ -101,13 +103,3 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
         aiohttp.ClientSession() as http,
     ):
         yield Client(server, http, clock)
-
-
-def options(**values: object) -> pytest.MarkDecorator:
-    """Return what starts a test's server with other options."""
-    return pytest.mark.parametrize("client", [values], indirect=True)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_network() -> None:
-    """Nothing here leaves the machine; this names the promise."""
