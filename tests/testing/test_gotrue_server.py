@@ -1014,6 +1014,10 @@ async def test_nothing_is_said_of_tokens_and_passwords(
     """Not in reprs, not in logs, not on the terminal."""
     caplog.set_level(logging.DEBUG)
     session = await client.sign_up()
+    await client.call("POST", "/recover", {"email": EMAIL})
+    form = {"factor_type": "totp"}
+    factor = (await client.call("POST", "/factors", form, token=session["access_token"])).json
+    (message,) = client.server.outbox
     client.server.faults.add("/token", drop="after")
     with pytest.raises(aiohttp.ClientConnectionError):
         await client.refresh(session["refresh_token"])
@@ -1026,6 +1030,8 @@ async def test_nothing_is_said_of_tokens_and_passwords(
                 client.server,
                 state,
                 state.keys,
+                state.post,
+                state.provider,
                 fault,
                 client.server.faults,
                 *state.users.values(),
@@ -1040,6 +1046,10 @@ async def test_nothing_is_said_of_tokens_and_passwords(
         session["refresh_token"],
         session["access_token"],
         client.server.jwt_secret,
+        client.server.service_key,
+        message.code,
+        message.token_hash,
+        factor["totp"]["secret"],
         PASSWORD,
     ]
     assert [] == [secret for secret in secrets if secret in said]

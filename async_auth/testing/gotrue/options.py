@@ -24,7 +24,7 @@ def _version(instance: object, attribute: attrs.Attribute[int], value: int) -> N
         raise ConfigurationError(f"GoTrueServer: {attribute.name} must be 1 or 2; got {value!r}.")
 
 
-def _length(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
+def _count(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
     if value < 1:
         raise ConfigurationError(
             f"GoTrueServer: {attribute.name} must be 1 or more; got {value!r}."
@@ -79,12 +79,14 @@ class Options:
     inactivity: float | None = attrs.field(default=None, validator=_limit)
     single_session: bool = False
     email_max_frequency: float = attrs.field(default=60, validator=_seconds)
-    emails_per_hour: int | None = attrs.field(default=None, validator=_limit)
+    emails_per_hour: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_count)
+    )
     otp_expiry: float = attrs.field(default=3600, validator=_seconds)
     secure_email_change: bool = True
     reauthentication: bool = False
     manual_linking: bool = True
-    min_password_length: int = attrs.field(default=6, validator=_length)
+    min_password_length: int = attrs.field(default=6, validator=_count)
     password_characters: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     providers: tuple[str, ...] = attrs.field(
         default=("github", "google", "keycloak"), converter=_texts

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from async_auth.errors import ConfigurationError
+from async_auth.testing.gotrue_server import GoTrueServer
+
 
 async def test_a_message_says_all_that_a_person_would_see(client: Any) -> None:
     """Kind, address, code, hash, link and where it leads."""
@@ -75,6 +78,23 @@ async def test_what_is_sent_again_replaces_what_was_sent(client: Any) -> None:
     old = await client.post("/verify", type="signup", token_hash=first.token_hash)
     assert (403, "otp_expired") == old.error
     assert 200 == (await client.post("/verify", **form, token=second.code)).status
+
+
+@pytest.mark.parametrize("argument", ["emails_per_hour", "min_password_length"])
+def test_a_limit_is_one_or_more(argument: str) -> None:
+    """The error names the argument."""
+    with pytest.raises(ConfigurationError, match=argument):
+        GoTrueServer(**{argument: 0})
+
+
+@pytest.mark.parametrize("client", [{"autoconfirm": False}], indirect=True)
+async def test_who_has_not_confirmed_gets_no_nonce(client: Any) -> None:
+    """Their address may be another's."""
+    user_id = client.server.create_user(email=client.email, confirmed=False)
+    token = client.server.open_session(user_id)["access_token"]
+    reply = await client.call("GET", "/reauthenticate", token=token)
+
+    assert (422, "email_not_confirmed") == reply.error
 
 
 @pytest.mark.parametrize("kind", ["email_change", "phone_change", "sms"])
