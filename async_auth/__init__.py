@@ -49,6 +49,7 @@ from async_auth.events import (
     UserUpdated,
 )
 from async_auth.http_messages import Request, Response
+from async_auth.jwks import JWKSet
 from async_auth.ports import (
     Clock,
     Provider,
@@ -58,6 +59,7 @@ from async_auth.ports import (
     Transport,
 )
 from async_auth.session import AccessToken, Session, Status
+from async_auth.verifier import JWTVerifier
 
 # Quiet until the program sets logging up: without this, Python prints warnings on stderr.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -76,6 +78,8 @@ __all__ = [
     "InitialSession",
     "InvalidCredentials",
     "InvalidToken",
+    "JWKSet",
+    "JWTVerifier",
     "Lagged",
     "LockTimeout",
     "Malformed",

@@ -24,16 +24,23 @@ HEAVY = {
     "cattrs",
     "click",
     "cryptography",
+    "fastapi",
     "jose",
     "keyring",
     "pytest",
     "redis",
     "rich",
+    "starlette",
     "yarl",
 }
 
 #: Importable only with an extra or inside pytest; their own tests import them.
-OPTIONAL = {"async_auth.cli": "click", "async_auth.testing.pytest_plugin": "pytest"}
+OPTIONAL = {
+    "async_auth.cli": "click",
+    "async_auth.integrations.fastapi": "fastapi",
+    "async_auth.integrations.starlette": "starlette",
+    "async_auth.testing.pytest_plugin": "pytest",
+}
 
 
 def modules():

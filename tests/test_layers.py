@@ -30,6 +30,7 @@ LAYERS = {
     "jwks": 3,
     "stores": 3,
     "transport": 3,
+    "verifier": 3,
     # shell: the owner of the tasks
     "engine": 4,
     # façades
@@ -60,6 +61,9 @@ THIRD_PARTIES = {
     # No longer released: swapping it must touch one file (testing makes keys with cryptography).
     "jose": ("core.jwt",),
     "cryptography": ("core.jwt", "testing"),
+    # FastAPI is Starlette: what it hands out is Starlette's.
+    "starlette": ("integrations.starlette", "integrations.fastapi"),
+    "fastapi": ("integrations.fastapi",),
     "click": ("cli",),
     "rich": ("cli",),
     "pytest": ("testing.pytest_plugin",),
