@@ -1,4 +1,4 @@
-"""aiohttp: a client middleware that puts the token on your requests.
+"""aiohttp: a client middleware that puts the token on your requests, a server one that verifies.
 
     import aiohttp
     from async_auth.gotrue import GoTrueClient
@@ -14,10 +14,38 @@
 Every request to a listed origin carries a good token; a 401 is answered by refreshing that very
 token and sending the request once more. Requests to any other origin, redirects included, go out
 as they are.
+
+In a server, `jwt_middleware` verifies the tokens of those who call:
+
+    from aiohttp import web
+    from async_auth import JWTVerifier
+    from async_auth.integrations.aiohttp import claims_of, jwt_middleware
+
+    async def me(request):
+        return web.json_response({"user": claims_of(request)["sub"]})
+
+    verifier = JWTVerifier(jwks="https://x.supabase.co/auth/v1/.well-known/jwks.json")
+    app = web.Application(middlewares=[jwt_middleware(verifier)])
+    app.router.add_get("/me", me)
 """
 
 from __future__ import annotations
 
 from async_auth.integrations.aiohttp.client import TokenSource, bearer
+from async_auth.integrations.aiohttp.server import (
+    claims_of,
+    claims_required,
+    client_for,
+    closing_at_expiry,
+    jwt_middleware,
+)
 
-__all__ = ["TokenSource", "bearer"]
+__all__ = [
+    "TokenSource",
+    "bearer",
+    "claims_of",
+    "claims_required",
+    "client_for",
+    "closing_at_expiry",
+    "jwt_middleware",
+]
