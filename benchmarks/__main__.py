@@ -18,8 +18,17 @@ from typing import Any
 
 from harness import Report, to_json, to_markdown
 
-NAMES = ("hot_path", "request", "herd", "import_time")
-PACKAGES = ("async_auth", "aiohttp", "supabase_auth", "Authlib", "httpx", "azure-core")
+NAMES = ("hot_path", "request", "herd", "verify", "import_time")
+PACKAGES = (
+    "async_auth",
+    "aiohttp",
+    "supabase_auth",
+    "Authlib",
+    "httpx",
+    "azure-core",
+    "python-jose",
+    "PyJWT",
+)
 
 
 def main() -> None:

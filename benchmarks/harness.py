@@ -20,7 +20,7 @@ Turn = Callable[[], Awaitable[float]]
 Factory = Callable[[], Awaitable[Turn]]
 
 #: The top-level packages without which a benchmark still has something to say.
-OPTIONAL = frozenset({"aiohttp", "authlib", "azure", "httpx", "supabase_auth"})
+OPTIONAL = frozenset({"aiohttp", "authlib", "azure", "httpx", "jwt", "supabase_auth"})
 
 
 @attrs.frozen(kw_only=True)

@@ -157,10 +157,12 @@ class PreparedKey(Mapping[str, Any]):
         jwk: The JWK, copied.
     """
 
-    __slots__ = ("_jwk", "_ready")
+    __slots__ = ("_fits", "_jwk", "_kid", "_ready")
 
     def __init__(self, jwk: Mapping[str, Any]):
         self._jwk = dict(jwk)
+        self._kid = self._jwk.get("kid")
+        self._fits: dict[str, bool] = {}
         self._ready: dict[str, Any] = {}
 
     @classmethod
@@ -179,6 +181,16 @@ class PreparedKey(Mapping[str, Any]):
                 "secret must not be a public or private key; give a JWK by keys instead."
             )
         return cls({"kty": "oct", "k": _encode(data)})
+
+    def serves(self, algorithm: str, kid: str | None) -> bool:
+        """Whether a token of this *algorithm* that names *kid*, if any, may be of this key."""
+        if kid is not None and self._kid not in (None, kid):
+            return False
+        try:
+            return self._fits[algorithm]
+        except KeyError:
+            found = self._fits[algorithm] = _fits(self, algorithm) and _may_verify(self)
+            return found
 
     def verifies(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
         """Whether this key made the *signature* by *algorithm*; a broken key made none."""
@@ -451,15 +463,15 @@ def _flatten(keys: Keys) -> Sequence[Key]:
     return [keys]
 
 
-def _candidates(keys: Keys, algorithm: str, kid: object) -> list[Key]:
-    def named_otherwise(key: Key) -> bool:
-        return kid is not None and isinstance(key, Mapping) and key.get("kid") not in (None, kid)
+def _candidates(keys: Keys, algorithm: str, kid: str | None) -> list[Key]:
+    def serves(key: Key) -> bool:
+        if isinstance(key, PreparedKey):
+            return key.serves(algorithm, kid)
+        if kid is not None and isinstance(key, Mapping) and key.get("kid") not in (None, kid):
+            return False
+        return _fits(key, algorithm) and _may_verify(key)
 
-    return [
-        key
-        for key in _flatten(keys)
-        if _fits(key, algorithm) and _may_verify(key) and not named_otherwise(key)
-    ]
+    return [key for key in _flatten(keys) if serves(key)]
 
 
 def _signed_by(key: Key, algorithm: str, parts: Unverified) -> bool:
