@@ -97,7 +97,8 @@ def token_in(authorization: Sequence[str], cookie: str | None = None) -> str:
         if not token or " " in token:
             raise BadCredentials("The Authorization header must be Bearer and one token.")
         return token
-    if not scheme and cookie:
+    if cookie:
+        # Another scheme is for somebody else, such as a proxy that asks for a password.
         return cookie
     raise NoCredentials("This needs an access token.")
 
