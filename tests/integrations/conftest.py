@@ -7,7 +7,6 @@ import socket
 from contextlib import AsyncExitStack
 
 import pytest
-import uvicorn
 
 from async_auth import JWTVerifier, ServerUnavailable
 from async_auth.core import jwt
@@ -56,6 +55,9 @@ def unreachable():
 @pytest.fixture
 async def serve_asgi():
     """Return a function that serves an ASGI application with uvicorn, until the test is over."""
+    # Here, so that the tests of the other integrations run where it is not installed.
+    import uvicorn
+
     async with AsyncExitStack() as exits:
 
         async def start(app):

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
 
 from async_auth.errors import AuthError, ConfigurationError
 from async_auth.gotrue.client import GoTrueClient
@@ -63,7 +64,7 @@ def jwt_middleware(
     cookie: str | None = None,
     realm: str = "api",
     client: ClientFactory | None = None,
-) -> Any:
+) -> Middleware:
     """
     Make a server middleware that verifies the token of every request.
 
