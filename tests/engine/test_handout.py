@@ -404,9 +404,7 @@ async def test_a_final_refusal_ends_the_session_with_seconds_left(manager, serve
 
 
 @pytest.mark.parametrize("call", ["get_token", "get_session"])
-async def test_without_a_refresh_token_it_lasts_until_it_expires(
-    make_manager, clock, call
-):
+async def test_without_a_refresh_token_it_lasts_until_it_expires(make_manager, clock, call):
     """Then there is nothing to go on with; the session is still there to look at."""
     manager = make_manager(auto_refresh=False)
     session = Session(access_token="a", issued_at=clock.now(), expires_at=clock.now() + 100)

@@ -51,9 +51,7 @@ async def test_one_request_and_ten_thousand_answers(manager, server, clock, sett
 
 @pytest.mark.parametrize("which", ["first", "last", "odd", "all but one", "all"])
 @pytest.mark.parametrize("when", ["before it begins", "while it flies", "as it lands"])
-async def test_whatever_is_cancelled_meanwhile(
-    manager, server, clock, settle, watch, which, when
-):
+async def test_whatever_is_cancelled_meanwhile(manager, server, clock, settle, watch, which, when):
     """The rest get their answer, and the token is not lost."""
     seen = watch(manager)
     server.latency = 0.5

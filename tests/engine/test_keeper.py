@@ -308,9 +308,7 @@ async def test_a_final_refusal_of_the_old_session_does_not_end_a_new_one(
     assert Status.FRESH is manager.status
 
 
-async def test_a_failure_of_the_old_session_is_none_of_the_new_ones(
-    manager, server, settle, watch
-):
+async def test_a_failure_of_the_old_session_is_none_of_the_new_ones(manager, server, settle, watch):
     """No back-off, no event."""
     server.latency = 3
     refreshing = asyncio.ensure_future(manager.refresh_session())

@@ -168,9 +168,7 @@ async def test_the_later_call_stays_whoever_answers_first(manager, server, settl
     assert "cid" == (await manager.get_session()).user["id"]
 
 
-async def test_a_refusal_of_a_token_from_outside_leaves_the_session_alone(
-    manager, server, watch
-):
+async def test_a_refusal_of_a_token_from_outside_leaves_the_session_alone(manager, server, watch):
     """It raises, and that is all."""
     seen = watch(manager)
     before = manager.session
@@ -363,9 +361,7 @@ async def test_a_sign_out_while_the_store_is_read_sends_nothing(
 
 
 @pytest.mark.parametrize("sent, requests", [(True, 2), (False, 1)])
-async def test_a_lost_answer_is_asked_for_once_more_and_at_once(
-    manager, server, sent, requests
-):
+async def test_a_lost_answer_is_asked_for_once_more_and_at_once(manager, server, sent, requests):
     """With the same token; what was never sent is not."""
     token = manager.session.refresh_token
     server.answers = [NetworkError("lost", sent=sent)] * 3
@@ -642,9 +638,7 @@ async def test_a_cancelled_caller_disturbs_nobody(manager, server, settle):
     assert 1 == len(server.requests)
 
 
-async def test_a_close_lets_what_was_sent_finish_and_store(
-    manager, server, faulty_store, settle
-):
+async def test_a_close_lets_what_was_sent_finish_and_store(manager, server, faulty_store, settle):
     """The waiting are sent away at once; the store has the new pair."""
     server.gate = asyncio.Event()
     waiting = asyncio.ensure_future(manager.refresh_session())

@@ -194,9 +194,7 @@ async def test_the_end_of_the_old_session_does_not_undo_a_sign_in_under_way(
     assert Status.FRESH is manager.status
 
 
-async def test_a_session_that_is_over_does_not_stop_a_token_from_outside(
-    manager, server, settle
-):
+async def test_a_session_that_is_over_does_not_stop_a_token_from_outside(manager, server, settle):
     """Its caller gets its session, which becomes the current one."""
     server.gate = asyncio.Event()
     bob = asyncio.ensure_future(manager.refresh_session(server.sign_in("bob").refresh_token))
@@ -303,9 +301,7 @@ async def test_an_expired_token_is_refreshed_once_for_the_goodbye(
     assert [SignedOut] == kinds(seen())
 
 
-async def test_an_expired_token_that_is_refused_needs_no_goodbye(
-    manager, server, clock, farewell
-):
+async def test_an_expired_token_that_is_refused_needs_no_goodbye(manager, server, clock, farewell):
     """The server ended it before."""
     server.revoke()
     clock.advance_to(manager.session.expires_at)

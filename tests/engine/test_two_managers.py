@@ -286,9 +286,7 @@ async def test_a_final_refusal_reads_the_store_first(strangers, server, clock, w
 
 
 @pytest.mark.parametrize("call", ["get_token", "refresh_session"])
-async def test_whoever_saves_second_gives_way(
-    strangers, server, clock, faulty_store, settle, call
-):
+async def test_whoever_saves_second_gives_way(strangers, server, clock, faulty_store, settle, call):
     """Both were answered: the stored one is adopted, ours is discarded."""
     server.forgiving = True
     one, two = strangers
