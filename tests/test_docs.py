@@ -77,7 +77,7 @@ async def stand_ins():
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with GoTrueServer() as auth, aiohttp.ClientSession() as http:
+    async with GoTrueServer(algorithm="ES256") as auth, aiohttp.ClientSession() as http:
         account = {"email": EMAIL, "password": PASSWORD}
         async with http.post(f"{auth.url}/signup", json=account) as answer:
             assert HTTPStatus.OK == answer.status
