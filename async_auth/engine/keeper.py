@@ -28,6 +28,7 @@ from async_auth.engine.state import State, new_sign_in_id
 from async_auth.errors import (
     AuthError,
     AuthSessionMissing,
+    Conflict,
     ManagerClosed,
     RefreshRejected,
     StoreError,
@@ -276,6 +277,14 @@ class Keeper:
             self._store_failures = 0
         self.state.refresh(session, stored=stored)
         self.later(self.event(TokenRefreshed))
+
+    def rewritten(self, failure: StoreError | None) -> None:
+        """Note that the current session was saved as it stands, or was not."""
+        if failure is None:
+            self._unsaved, self.state.stored = False, True
+        elif not isinstance(failure, Conflict):
+            self._unsaved = True
+            self.store_failed(failure)
 
     def end(self, reason: str, error: RefreshRejected | None = None) -> None:
         """End the session in memory, by the server's word if there is an *error*."""

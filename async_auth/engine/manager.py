@@ -402,6 +402,23 @@ class SessionManager:
         await self._ready()
         return await self._sign_ins.adopt(session, event=event, order=order)
 
+    async def replace_user(self, session: Session, user: Any) -> None:
+        """
+        Keep *user*, as a server has just described it, with the session, and tell (`UserUpdated`).
+
+        Does nothing if *session*'s sign-in is not the current one any more. A newer generation of
+        it keeps its tokens.
+
+        Args:
+            session: The session that the server was asked with.
+            user: The provider's user object.
+
+        Raises:
+            ManagerClosed: After `aclose()`.
+        """
+        await self._ready()
+        await self._sign_ins.replace_user(session, user)
+
     async def send(self, request: Request) -> Response:
         """
         Send a request of the provider's own, within the policy's request timeout.

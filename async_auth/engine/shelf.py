@@ -189,7 +189,7 @@ class Shelf:
         try:
             record = await self.store.load(self.key)
         except Exception as error:
-            raise _store_error("read", error) from error
+            raise store_error("read", error) from error
         if _set_aside(self.store) > before:
             self._damage = StoreError(
                 f"What was stored under {self.key!r} could not be read and was set aside."
@@ -204,7 +204,7 @@ class Shelf:
         except Conflict:
             raise
         except Exception as error:
-            raise _store_error("written", error) from error
+            raise store_error("written", error) from error
 
     async def _delete(self, expected: int) -> None:
         try:
@@ -212,14 +212,15 @@ class Shelf:
         except Conflict:
             raise
         except Exception as error:
-            raise _store_error("written", error) from error
+            raise store_error("written", error) from error
 
 
 def _set_aside(store: SessionStore) -> int:
     return len(getattr(store, "set_aside", ()))
 
 
-def _store_error(verb: str, error: Exception) -> StoreError:
+def store_error(verb: str, error: Exception) -> StoreError:
+    """Return the `StoreError` that any error of a store's is; it could not be *verb* ("read")."""
     # The store is a stranger's code: whatever it raises, the session must live on in memory.
     if isinstance(error, StoreError):
         return error

@@ -1,4 +1,4 @@
-"""Beginning and ending sign-ins: the store and the server, in tasks of ours.
+"""Beginning, changing and ending sign-ins: the store and the server, in tasks of ours.
 
 Callers wait here and may be cancelled; the work goes on. What is adopted and what is ended in
 memory is the keeper's; the order of calls, not of answers, decides which sign-in stays.
@@ -11,13 +11,14 @@ from typing import Any
 
 import attrs
 
+from async_auth.core.reconcile import Proceed
 from async_auth.engine.keeper import Keeper
 from async_auth.engine.refresher import Refresher, temporary
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State, new_sign_in_id
 from async_auth.errors import AuthSessionMissing, RefreshRejected, StoreError
-from async_auth.events import Event
+from async_auth.events import Event, UserUpdated
 from async_auth.ports import Clock, Provider
 from async_auth.session import Session
 
@@ -50,6 +51,14 @@ class SignIns:
         self.keeper.run(work, name="async_auth sign-in", outcome=flight)
         await flight.wait()
         return flight.result()
+
+    async def replace_user(self, session: Session, user: Any) -> None:
+        """Make *user* that of the current session, if it is of *session*'s sign-in."""
+        flight: Flight[None] = Flight()
+        work = self._replace_user(flight, session, user)
+        self.keeper.run(work, name="async_auth user", outcome=flight)
+        await flight.wait()
+        flight.result()
 
     async def sign_out(self, session: Session, options: dict[str, Any]) -> None:
         """End *session* here, then in the store, then at the server."""
@@ -84,6 +93,30 @@ class SignIns:
                 self.keeper.store_failed(failure)
         self.keeper.flush()
         flight.settle(new)
+
+    async def _replace_user(self, flight: Flight[None], session: Session, user: Any) -> None:
+        async with self.shelf.writing:
+            current = self.state.session
+            if current is not None and self.state.is_current(session):
+                await self._rewrite(attrs.evolve(current, user=user))
+        self.keeper.flush()
+        flight.settle()
+
+    async def _rewrite(self, session: Session) -> None:
+        """Put what is no newer generation in the place of the current session."""
+        self.state.replace(session)
+        self.keeper.later(self.keeper.event(UserUpdated))
+        failure: StoreError | None = None
+        try:
+            verdict, _ = await self.shelf.look(session, stored=self.state.stored)
+            if not isinstance(verdict, Proceed):
+                # Another process has rotated, or ended, this sign-in: what it stored stays, and
+                # whoever refreshes next here takes that.
+                return
+            await self.shelf.save(session, expected=verdict.expected)
+        except StoreError as error:
+            failure = error
+        self.keeper.rewritten(failure)
 
     async def _store(self, session: Session) -> tuple[Session, StoreError | None]:
         new = attrs.evolve(

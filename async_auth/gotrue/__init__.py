@@ -1,7 +1,17 @@
 """GoTrue, the auth server of Supabase: the client and its values."""
 
 from async_auth.gotrue.client import GoTrueClient
-from async_auth.gotrue.models import AMREntry, AuthResponse, Claims, Factor, Identity, User
+from async_auth.gotrue.models import (
+    AMREntry,
+    AuthResponse,
+    Claims,
+    Factor,
+    Identity,
+    OAuthResponse,
+    OtpResponse,
+    SSOResponse,
+    User,
+)
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
 
@@ -14,5 +24,8 @@ __all__ = [
     "GoTrueClient",
     "GoTrueProvider",
     "Identity",
+    "OAuthResponse",
+    "OtpResponse",
+    "SSOResponse",
     "User",
 ]

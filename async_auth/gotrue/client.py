@@ -17,22 +17,25 @@ from async_auth.engine.facade import Facade
 from async_auth.engine.manager import SessionManager
 from async_auth.errors import (
     ApiError,
-    AuthSessionMissing,
     ConfigurationError,
     InvalidToken,
     SignInRequired,
     TokenExpired,
 )
-from async_auth.events import Event, SignedIn, TokenRefreshed
+from async_auth.events import TokenRefreshed
 from async_auth.gotrue import parsing, requests
-from async_auth.gotrue.failures import read_refusal
+from async_auth.gotrue.account import Account
+from async_auth.gotrue.caller import Caller, is_bad_jwt
+from async_auth.gotrue.elsewhere import SigningInElsewhere
 from async_auth.gotrue.models import AuthResponse, Claims, User
+from async_auth.gotrue.pkce import PkceRing
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
+from async_auth.gotrue.signing_in import SigningIn
 from async_auth.http_messages import HeadersLike, Request, Response
 from async_auth.jwks import JWKSet
 from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
-from async_auth.session import AccessToken
+from async_auth.stores.memory import MemoryStore
 from async_auth.transport import AiohttpTransport
 
 if TYPE_CHECKING:
@@ -40,11 +43,9 @@ if TYPE_CHECKING:
 
 _FLOWS = ("pkce", "implicit")
 _SEGMENTS = 3
-_UNAUTHORIZED, _FORBIDDEN = 401, 403
-_NOT_ABOUT_THE_TOKEN = ("insufficient_aal", "insufficient_scope")
 
 
-class GoTrueClient(Facade):
+class GoTrueClient(SigningIn, SigningInElsewhere, Account, Facade):
     """
     A GoTrue (Supabase Auth) session, kept alive.
 
@@ -101,6 +102,7 @@ class GoTrueClient(Facade):
         self._jwks = JWKSet(self._fetch_keys, clock=clock or SystemClock())
         self._clock: Clock = SystemClock() if clock is None else clock
         self._provider = GoTrueProvider(self.api)
+        store = MemoryStore() if store is None else store
         super().__init__(
             SessionManager(
                 self._provider,
@@ -114,90 +116,8 @@ class GoTrueClient(Facade):
                 random=random,
             )
         )
-
-    # Signing in.
-
-    async def sign_up(
-        self,
-        *,
-        email: str | None = None,
-        phone: str | None = None,
-        password: str,
-        data: Mapping[str, Any] | None = None,
-        redirect_to: str | None = None,
-        captcha_token: str | None = None,
-        channel: str | None = None,
-    ) -> AuthResponse:
-        """
-        Create a user.
-
-        Where the server wants the address confirmed first, there is a user and no session, and
-        nothing changes here; otherwise the new session becomes the current one (`SignedIn`).
-
-        Args:
-            email: The address; or
-            phone: the number. Exactly one of the two.
-            password: The password.
-            data: Becomes the user's `user_metadata`.
-            redirect_to: Where the link in the confirmation mail leads.
-            captcha_token: What the CAPTCHA gave.
-            channel: `sms` or `whatsapp`, with a phone.
-
-        Raises:
-            WeakPassword: The password breaks the server's rules; `.reasons` says which.
-            ApiError: The server refused (`user_already_exists`, `signup_disabled`, …).
-            TemporaryError: Try again later.
-            ConfigurationError: An argument is wrong.
-        """
-        request = requests.sign_up_request(
-            self.api,
-            email=email,
-            phone=phone,
-            password=password,
-            data=data,
-            redirect_to=redirect_to,
-            captcha_token=captcha_token,
-            channel=channel,
-        )
-        return await self._sign_in(request, session_required=False)
-
-    async def sign_in_with_password(
-        self,
-        *,
-        email: str | None = None,
-        phone: str | None = None,
-        password: str,
-        captcha_token: str | None = None,
-    ) -> AuthResponse:
-        """
-        Sign in; the new session becomes the current one (`SignedIn`).
-
-        A sign-in that fails leaves the session there was.
-
-        Raises:
-            InvalidCredentials: Wrong address, number or password.
-            ApiError: The server refused (`email_not_confirmed`, `user_banned`, …).
-            TemporaryError: Try again later.
-            ConfigurationError: An argument is wrong.
-        """
-        request = requests.password_request(
-            self.api, email=email, phone=phone, password=password, captcha_token=captcha_token
-        )
-        return await self._sign_in(request)
-
-    async def sign_in_anonymously(
-        self, *, data: Mapping[str, Any] | None = None, captcha_token: str | None = None
-    ) -> AuthResponse:
-        """
-        Create an anonymous user and sign in as that (`SignedIn`).
-
-        Raises:
-            ApiError: The server refused (`anonymous_provider_disabled`, …).
-            TemporaryError: Try again later.
-            ConfigurationError: An argument is wrong.
-        """
-        request = requests.anonymous_request(self.api, data=data, captcha_token=captcha_token)
-        return await self._sign_in(request)
+        self._caller = Caller(api=self.api, manager=self.manager, clock=self._clock)
+        self._ring = PkceRing(store, key)
 
     # The session.
 
@@ -251,7 +171,7 @@ class GoTrueClient(Facade):
         request = requests.user_request(self.api, access_token)
         response = await self.manager.send(request)
         now, date = self._clock.now(), parsing.date_of(response)
-        if _is_bad_jwt(response) and exp + parsing.clock_skew(date, now) <= now:
+        if is_bad_jwt(response) and exp + parsing.clock_skew(date, now) <= now:
             # Live by our clock, expired by the server's: its clock counts.
             return await self.refresh_session(refresh_token or "")
         secrets = (*requests.secrets_in(request), refresh_token)
@@ -286,37 +206,6 @@ class GoTrueClient(Facade):
             self._provider.parse_sign_out(await self.manager.send(request), session)
 
     # Asking the server.
-
-    async def get_user(self, jwt: str | None = None) -> User:
-        """
-        Return the user that an access token belongs to, as the server knows it now.
-
-        Args:
-            jwt: The access token; by default the pinned one, else the session's, which is
-                refreshed and sent once more if the server refuses it.
-
-        Raises:
-            AuthSessionMissing: Nobody is signed in; or the server says that the session is
-                over: then it is over here as well (`SignedOut`).
-            UserDoesntExist: The token's user does not exist.
-            ApiError: The server refused the token.
-            TemporaryError: Try again later.
-        """
-        if jwt is not None:
-            response, request = await self._ask_for_user(jwt)
-            return self._user_in(response, request)
-        token = await self.get_token()
-        response, request = await self._ask_for_user(token.value)
-        if token.generation and _refuses_token(response):
-            newer = await self.get_token(rejected=token)
-            if newer.generation != token.generation:
-                token = newer
-                response, request = await self._ask_for_user(token.value)
-        try:
-            return self._user_in(response, request)
-        except AuthSessionMissing:
-            await self._end(token)
-            raise
 
     async def get_claims(
         self,
@@ -401,29 +290,6 @@ class GoTrueClient(Facade):
             kind = TokenExpired if "expired" in error.message else InvalidToken
             raise kind(error.message, code=error.code, status=error.status) from error
 
-    async def _sign_in(
-        self, request: Request, *, event: type[Event] = SignedIn, session_required: bool = True
-    ) -> AuthResponse:
-        order = self.manager.begin_sign_in()
-        await self.manager.start()
-        sent_at = self._clock.now()
-        response = await self.manager.send(request)
-        found = parsing.auth_response_from(
-            response,
-            sent_at=sent_at,
-            now=self._clock.now(),
-            secrets=requests.secrets_in(request),
-        )
-        if found.session is None:
-            if session_required:
-                raise AuthSessionMissing(
-                    "Auth session missing! The server's answer holds none.",
-                    status=response.status,
-                )
-            return found
-        session = await self.manager.adopt(found.session, event=event, order=order)
-        return AuthResponse(session.user, session)
-
     async def _ask(self, request: Request) -> dict[str, Any]:
         response = await self.manager.send(request)
         secrets = requests.secrets_in(request)
@@ -444,11 +310,6 @@ class GoTrueClient(Facade):
         secrets = requests.secrets_in(request)
         return parsing.user_from(response, secrets=secrets, now=self._clock.now())
 
-    async def _end(self, token: AccessToken) -> None:
-        session = self.session
-        if session is not None and session.generation == token.generation:
-            await self.manager.discard(session, reason="session_not_found")
-
 
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
@@ -462,17 +323,3 @@ def _claims_of(access_token: str) -> Mapping[str, Any]:
     if access_token.count(".") != _SEGMENTS - 1:
         return {}
     return tokens.peek(access_token).claims
-
-
-def _refuses_token(response: Response) -> bool:
-    # A 401 may be about what the token is good for: a new one would be good for no more.
-    if response.status == _UNAUTHORIZED:
-        return read_refusal(response).code not in _NOT_ABOUT_THE_TOKEN
-    return _is_bad_jwt(response)
-
-
-def _is_bad_jwt(response: Response) -> bool:
-    # GoTrue says 403 bad_jwt, not 401, of an expired token.
-    if response.status != _FORBIDDEN:
-        return False
-    return read_refusal(response).code == "bad_jwt"

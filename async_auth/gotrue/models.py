@@ -1,164 +1,29 @@
-"""GoTrue's objects as frozen values that survive whatever the server sends.
+"""GoTrue's user, its parts, and the claims of its tokens, as frozen values.
 
-A member that is missing or of a wrong type becomes its default, one that nobody knows is kept:
-both stand in `extra`. What was read can be written again without loss (`to_json`), timestamps to
-the letter. Reading never raises, unless the whole is no JSON object. Nothing here validates what
-a server *should* send, and no `repr` shows metadata, addresses or codes.
+What was read can be written again without loss; see `json_object`. No `repr` shows metadata,
+addresses or codes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 import attrs
 
-from async_auth.core.plain_json import number, plain
-from async_auth.errors import ProtocolError
+from async_auth.gotrue.json_object import (
+    FLAG,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    TEXTS,
+    TIME,
+    JsonObject,
+    member,
+    objects,
+    same,
+)
 from async_auth.session import Session
-
-#: How a member is read (`None`: it cannot be) and written, in its attrs metadata.
-_READ, _WRITE = "async_auth.read", "async_auth.write"
-
-
-def parse_timestamp(text: str) -> datetime | None:
-    """
-    Return an RFC 3339 time as an aware datetime in UTC, or `None` if it is none.
-
-    Args:
-        text: With any number of fractional digits (GoTrue sends one to nine); what is finer
-            than a microsecond is cut off. Without a zone it is taken as UTC.
-    """
-    try:
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _member(read: Callable[[Any], Any], write: Callable[[Any], Any] = _same) -> dict[str, Any]:
-    return {_READ: read, _WRITE: write}
-
-
-def _of_type(kind: type) -> dict[str, Any]:
-    return _member(lambda value: value if isinstance(value, kind) else None)
-
-
-def _read_time(value: Any) -> datetime | None:
-    return parse_timestamp(value) if isinstance(value, str) else None
-
-
-def _write_time(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _read_texts(value: Any) -> tuple[str, ...] | None:
-    if not isinstance(value, list):
-        return None
-    return tuple(item for item in value if isinstance(item, str))
-
-
-def _write_all(values: tuple[JsonObject, ...] | None) -> list[Any] | None:
-    return None if values is None else [value.to_json() for value in values]
-
-
-_TEXT = _of_type(str)
-_FLAG = _of_type(bool)
-_OBJECT = _of_type(dict)
-_TIME = _member(_read_time, _write_time)
-_NUMBER = _member(lambda value: value if number(value) is not None else None)
-_TEXTS = _member(_read_texts, lambda value: None if value is None else list(value))
-
-
-def _objects(kind: Callable[[], type[JsonObject]]) -> dict[str, Any]:
-    def read(value: Any) -> tuple[JsonObject, ...] | None:
-        if not isinstance(value, list):
-            return None
-        return tuple(kind().from_json(item) for item in value if isinstance(item, dict))
-
-    return _member(read, _write_all)
-
-
-def _members(kind: type[JsonObject]) -> list[attrs.Attribute[Any]]:
-    return [field for field in attrs.fields(kind) if _READ in field.metadata]
-
-
-@attrs.frozen(kw_only=True)
-class JsonObject:
-    """
-    The base of the objects below.
-
-    Args:
-        raw: The members as they were sent. A value that was made or changed by hand fills in
-            what is new, so that this is always the whole object.
-    """
-
-    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        changed = {
-            field.name: field.metadata[_WRITE](getattr(self, field.name))
-            for field in _members(type(self))
-            if getattr(self, field.name) != _as_sent(field, self.raw)
-        }
-        if changed:
-            object.__setattr__(self, "raw", {**self.raw, **changed})
-
-    @classmethod
-    def from_json(cls, value: Any) -> Self:
-        """
-        Read an object as the server sends it.
-
-        Args:
-            value: A parsed JSON object.
-
-        Raises:
-            ProtocolError: *value* is no JSON object. Nothing inside it raises.
-        """
-        if not isinstance(value, Mapping):
-            raise ProtocolError(f"{cls.__name__}: expected a JSON object, got something else.")
-        return cls(
-            raw=dict(value), **{field.name: _as_sent(field, value) for field in _members(cls)}
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """
-        Return the object as plain JSON values: as it was sent, but for what was changed since.
-
-        Raises:
-            TypeError: It was given something that JSON cannot say.
-        """
-        found: dict[str, Any] = plain(dict(self.raw))
-        return found
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """What was sent and stands in no attribute: unknown members, and those of wrong types."""
-        known = {field.name: field.metadata[_READ] for field in _members(type(self))}
-        return {
-            name: value
-            for name, value in self.raw.items()
-            if name not in known or not _is_whole(value, known[name](value))
-        }
-
-
-def _as_sent(field: attrs.Attribute[Any], raw: Mapping[str, Any]) -> Any:
-    found = None if raw.get(field.name) is None else field.metadata[_READ](raw[field.name])
-    if found is not None:
-        return found
-    default: Any = field.default
-    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]  # attrs declares its class as a function
-
-
-def _is_whole(value: Any, read: Any) -> bool:
-    if isinstance(read, tuple):
-        return len(read) == len(value)
-    return value is None or read is not None
 
 
 @attrs.frozen(kw_only=True)
@@ -178,15 +43,15 @@ class Identity(JsonObject):
         updated_at: When it last changed.
     """
 
-    identity_id: str = attrs.field(default="", metadata=_TEXT)
-    id: str = attrs.field(default="", repr=False, metadata=_TEXT)
-    user_id: str = attrs.field(default="", metadata=_TEXT)
-    provider: str = attrs.field(default="", metadata=_TEXT)
-    identity_data: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=_OBJECT)
-    email: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
-    last_sign_in_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    created_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    updated_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
+    identity_id: str = attrs.field(default="", metadata=TEXT)
+    id: str = attrs.field(default="", repr=False, metadata=TEXT)
+    user_id: str = attrs.field(default="", metadata=TEXT)
+    provider: str = attrs.field(default="", metadata=TEXT)
+    identity_data: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=OBJECT)
+    email: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
+    last_sign_in_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    created_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    updated_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
 
 
 @attrs.frozen(kw_only=True)
@@ -207,17 +72,17 @@ class Factor(JsonObject):
         last_webauthn_challenge_data: The last WebAuthn challenge.
     """
 
-    id: str = attrs.field(default="", metadata=_TEXT)
-    factor_type: str = attrs.field(default="", metadata=_TEXT)
-    status: str = attrs.field(default="", metadata=_TEXT)
-    friendly_name: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
-    phone: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
-    created_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    updated_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    last_challenged_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    web_authn_aaguid: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
+    id: str = attrs.field(default="", metadata=TEXT)
+    factor_type: str = attrs.field(default="", metadata=TEXT)
+    status: str = attrs.field(default="", metadata=TEXT)
+    friendly_name: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
+    phone: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
+    created_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    updated_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    last_challenged_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    web_authn_aaguid: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
     last_webauthn_challenge_data: dict[str, Any] | None = attrs.field(
-        default=None, repr=False, metadata=_OBJECT
+        default=None, repr=False, metadata=OBJECT
     )
 
 
@@ -232,9 +97,9 @@ class AMREntry(JsonObject):
         provider: The single sign-on provider, where there is one.
     """
 
-    method: str = attrs.field(default="", metadata=_TEXT)
-    timestamp: float | None = attrs.field(default=None, metadata=_NUMBER)
-    provider: str | None = attrs.field(default=None, metadata=_TEXT)
+    method: str = attrs.field(default="", metadata=TEXT)
+    timestamp: float | None = attrs.field(default=None, metadata=NUMBER)
+    provider: str | None = attrs.field(default=None, metadata=TEXT)
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -257,8 +122,8 @@ class WeakPasswordInfo(JsonObject):
         message: The server's text.
     """
 
-    reasons: tuple[str, ...] = attrs.field(default=(), metadata=_TEXTS)
-    message: str = attrs.field(default="", metadata=_TEXT)
+    reasons: tuple[str, ...] = attrs.field(default=(), metadata=TEXTS)
+    message: str = attrs.field(default="", metadata=TEXT)
 
 
 @attrs.frozen(kw_only=True)
@@ -283,39 +148,37 @@ class User(JsonObject):
         created_at: All the `…_at`, and `banned_until`: aware, in UTC, or `None`.
     """
 
-    id: str = attrs.field(default="", metadata=_TEXT)
-    aud: str = attrs.field(default="", repr=False, metadata=_TEXT)
-    role: str = attrs.field(default="", metadata=_TEXT)
-    email: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
-    phone: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
-    is_anonymous: bool = attrs.field(default=False, metadata=_FLAG)
-    app_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=_OBJECT)
-    user_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=_OBJECT)
+    id: str = attrs.field(default="", metadata=TEXT)
+    aud: str = attrs.field(default="", repr=False, metadata=TEXT)
+    role: str = attrs.field(default="", metadata=TEXT)
+    email: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
+    phone: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
+    is_anonymous: bool = attrs.field(default=False, metadata=FLAG)
+    app_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=OBJECT)
+    user_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=OBJECT)
     identities: tuple[Identity, ...] | None = attrs.field(
-        default=None, repr=False, metadata=_objects(lambda: Identity)
+        default=None, repr=False, metadata=objects(lambda: Identity)
     )
     factors: tuple[Factor, ...] = attrs.field(
-        default=(), repr=False, metadata=_objects(lambda: Factor)
+        default=(), repr=False, metadata=objects(lambda: Factor)
     )
-    new_email: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
-    new_phone: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
-    action_link: str | None = attrs.field(default=None, repr=False, metadata=_TEXT)
-    created_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    updated_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    last_sign_in_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    confirmed_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    email_confirmed_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    phone_confirmed_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    invited_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    confirmation_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    recovery_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    email_change_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    phone_change_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    reauthentication_sent_at: datetime | None = attrs.field(
-        default=None, repr=False, metadata=_TIME
-    )
-    banned_until: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
-    deleted_at: datetime | None = attrs.field(default=None, repr=False, metadata=_TIME)
+    new_email: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
+    new_phone: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
+    action_link: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
+    created_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    updated_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    last_sign_in_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    confirmed_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    email_confirmed_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    phone_confirmed_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    invited_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    confirmation_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    recovery_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    email_change_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    phone_change_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    reauthentication_sent_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    banned_until: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
+    deleted_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
 
 
 @attrs.frozen(kw_only=True)
@@ -326,25 +189,25 @@ class Claims(JsonObject):
     Times are unix seconds on the server's clock. `aud` and `amr` are as sent: text or a list.
     """
 
-    sub: str = attrs.field(default="", metadata=_TEXT)
-    iss: str = attrs.field(default="", metadata=_TEXT)
-    aud: Any = attrs.field(default=None, metadata=_member(_same))
-    exp: float | None = attrs.field(default=None, metadata=_NUMBER)
-    iat: float | None = attrs.field(default=None, metadata=_NUMBER)
-    nbf: float | None = attrs.field(default=None, metadata=_NUMBER)
-    jti: str | None = attrs.field(default=None, metadata=_TEXT)
-    role: str = attrs.field(default="", metadata=_TEXT)
-    aal: str = attrs.field(default="", metadata=_TEXT)
-    session_id: str = attrs.field(default="", metadata=_TEXT)
-    email: str = attrs.field(default="", repr=False, metadata=_TEXT)
-    phone: str = attrs.field(default="", repr=False, metadata=_TEXT)
-    is_anonymous: bool = attrs.field(default=False, metadata=_FLAG)
-    client_id: str | None = attrs.field(default=None, metadata=_TEXT)
-    scope: str | None = attrs.field(default=None, metadata=_TEXT)
-    ref: str | None = attrs.field(default=None, metadata=_TEXT)
-    amr: Any = attrs.field(default=None, repr=False, metadata=_member(_same))
-    app_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=_OBJECT)
-    user_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=_OBJECT)
+    sub: str = attrs.field(default="", metadata=TEXT)
+    iss: str = attrs.field(default="", metadata=TEXT)
+    aud: Any = attrs.field(default=None, metadata=member(same))
+    exp: float | None = attrs.field(default=None, metadata=NUMBER)
+    iat: float | None = attrs.field(default=None, metadata=NUMBER)
+    nbf: float | None = attrs.field(default=None, metadata=NUMBER)
+    jti: str | None = attrs.field(default=None, metadata=TEXT)
+    role: str = attrs.field(default="", metadata=TEXT)
+    aal: str = attrs.field(default="", metadata=TEXT)
+    session_id: str = attrs.field(default="", metadata=TEXT)
+    email: str = attrs.field(default="", repr=False, metadata=TEXT)
+    phone: str = attrs.field(default="", repr=False, metadata=TEXT)
+    is_anonymous: bool = attrs.field(default=False, metadata=FLAG)
+    client_id: str | None = attrs.field(default=None, metadata=TEXT)
+    scope: str | None = attrs.field(default=None, metadata=TEXT)
+    ref: str | None = attrs.field(default=None, metadata=TEXT)
+    amr: Any = attrs.field(default=None, repr=False, metadata=member(same))
+    app_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=OBJECT)
+    user_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=OBJECT)
 
 
 @attrs.frozen
@@ -359,3 +222,47 @@ class AuthResponse:
 
     user: User | None = None
     session: Session | None = None
+
+
+@attrs.frozen(kw_only=True)
+class OtpResponse:
+    """
+    What is known after a mail or a message was asked for.
+
+    Args:
+        message_id: The message's id at its carrier; `None` for mails.
+        flow_id: Which PKCE flow the link in the mail belongs to, if any.
+    """
+
+    message_id: str | None = None
+    flow_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class OAuthResponse:
+    """
+    Where a user's browser goes to sign in at a provider, or to add it.
+
+    Args:
+        provider: The provider, as it was asked for.
+        url: The address to open.
+        flow_id: Which PKCE flow the code belongs to that comes back, if any.
+    """
+
+    provider: str
+    url: str
+    flow_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SSOResponse:
+    """
+    Where a user's browser goes to sign in at a company.
+
+    Args:
+        url: The address to open.
+        flow_id: Which PKCE flow the code belongs to that comes back, if any.
+    """
+
+    url: str
+    flow_id: str | None = None

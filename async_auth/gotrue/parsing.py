@@ -54,6 +54,55 @@ def object_from(
     return body
 
 
+def list_from(
+    response: Response,
+    member: str | None = None,
+    *,
+    secrets: Iterable[str | None] = (),
+    now: float | None = None,
+) -> list[dict[str, Any]]:
+    """
+    Return the objects of a successful answer that is a list.
+
+    Args:
+        response: The answer.
+        member: Where in the answer the list stands; by default it is the whole.
+        secrets: What we sent and nobody may read in an error.
+        now: When it came, in unix seconds.
+
+    Raises:
+        AuthError: As `object_from`.
+        ProtocolError: A success that has no such list. `null` is an empty one, as Go writes it.
+    """
+    secrets = tuple(secrets)
+    body = _json_in(response)
+    if member is not None:
+        body = body.get(member, "") if isinstance(body, dict) else ""
+    if isinstance(body, list):
+        return [item for item in body if isinstance(item, dict)]
+    if body is None:
+        return []
+    raise error_from(response, secrets=secrets, now=now)
+
+
+def check(
+    response: Response, *, secrets: Iterable[str | None] = (), now: float | None = None
+) -> None:
+    """
+    Look at an answer of which only the success counts.
+
+    Args:
+        response: The answer.
+        secrets: What we sent and nobody may read in an error.
+        now: When it came, in unix seconds.
+
+    Raises:
+        AuthError: An error answer; see `failures.error_from`.
+    """
+    if response.status not in _SUCCESS:
+        raise error_from(response, secrets=secrets, now=now)
+
+
 def session_from(
     response: Response, *, sent_at: float, now: float, secrets: Iterable[str | None] = ()
 ) -> Session:
@@ -283,10 +332,15 @@ def _user_in(body: Mapping[str, Any]) -> User | None:
 
 
 def _object_or_none(response: Response) -> dict[str, Any] | None:
-    if response.status not in _SUCCESS:
-        return None
-    try:
-        body = read_json(response.body)
-    except ValueError:
-        return None
+    body = _json_in(response)
     return body if isinstance(body, dict) else None
+
+
+def _json_in(response: Response) -> Any:
+    """Return a success's JSON; "" for an error and for what is no JSON."""
+    if response.status not in _SUCCESS:
+        return ""
+    try:
+        return read_json(response.body)
+    except ValueError:
+        return ""

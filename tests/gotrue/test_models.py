@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_auth.errors import ProtocolError
+from async_auth.gotrue.json_object import parse_timestamp
 from async_auth.gotrue.models import (
     AMREntry,
     AuthResponse,
@@ -21,7 +22,6 @@ from async_auth.gotrue.models import (
     Identity,
     User,
     WeakPasswordInfo,
-    parse_timestamp,
 )
 from async_auth.session import Session
 

@@ -1,0 +1,205 @@
+"""Signing in with somebody else's word: a browser at a provider, a company, a token, a wallet.
+
+What happens in the browser, or in the wallet, is the program's business: here are the address to
+open, and the calls for what comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from async_auth.errors import SignInRequired
+from async_auth.events import PasswordRecovery, SignedIn
+from async_auth.gotrue.caller import Answer, Caller
+from async_auth.gotrue.failures import read_refusal
+from async_auth.gotrue.models import AuthResponse, OAuthResponse, SSOResponse
+from async_auth.gotrue.pkce import PkceFlow, PkceRing, challenge_of, id_of
+from async_auth.gotrue.requests import sign_in
+
+
+class SigningInElsewhere:
+    """The client's methods for browsers, companies, tokens and wallets."""
+
+    #: `pkce` or `implicit`: what the browser brings back, a code or the tokens themselves.
+    flow: str
+    _caller: Caller
+    _ring: PkceRing
+
+    async def sign_in_with_oauth(
+        self,
+        provider: str,
+        *,
+        redirect_to: str | None = None,
+        scopes: str | None = None,
+        query_params: Mapping[str, str] | None = None,
+    ) -> OAuthResponse:
+        """
+        Return the address at which the user signs in with a browser; sends nothing.
+
+        With the flow `pkce` the browser ends at *redirect_to* with a `code` for
+        `exchange_code_for_session()`, to be given the response's `flow_id`.
+
+        Args:
+            provider: `github`, `google`, … as the server names them.
+            redirect_to: Where the browser is sent in the end.
+            scopes: The provider's scopes, separated by spaces.
+            query_params: What the provider is told besides (`login_hint`, `prompt`, …).
+
+        Raises:
+            ConfigurationError: An argument is wrong.
+        """
+        async with self._ring.beginning(wanted=self.flow == "pkce") as flow:
+            query = sign_in.authorize_query(
+                provider=provider,
+                redirect_to=redirect_to,
+                scopes=scopes,
+                query_params=query_params,
+                code_challenge=challenge_of(flow),
+            )
+        url = sign_in.authorize_url(self._caller.api, query)
+        return OAuthResponse(provider=provider, url=url, flow_id=id_of(flow))
+
+    async def sign_in_with_sso(
+        self,
+        *,
+        domain: str | None = None,
+        provider_id: str | None = None,
+        redirect_to: str | None = None,
+        captcha_token: str | None = None,
+    ) -> SSOResponse:
+        """
+        Return the address at which a company's user signs in with a browser.
+
+        Args:
+            domain: The company's domain; or
+            provider_id: the identity provider's id. Exactly one of the two.
+            redirect_to: Where the browser is sent in the end.
+            captcha_token: What the CAPTCHA gave.
+
+        Raises:
+            ApiError: The server refused (`sso_provider_not_found`, …).
+            TemporaryError: Try again later.
+            ConfigurationError: An argument is wrong.
+        """
+        async with self._ring.beginning(wanted=self.flow == "pkce") as flow:
+            request = sign_in.sso_request(
+                self._caller.api,
+                domain=domain,
+                provider_id=provider_id,
+                redirect_to=redirect_to,
+                captcha_token=captcha_token,
+                code_challenge=challenge_of(flow),
+            )
+            url = (await self._caller.ask(request)).text("url")
+        return SSOResponse(url=url, flow_id=id_of(flow))
+
+    async def exchange_code_for_session(
+        self, code: str, *, flow_id: str | None = None
+    ) -> AuthResponse:
+        """
+        Sign in with the `code` that a link or a browser brought back.
+
+        The new session becomes the current one: `PasswordRecovery` if the flow began with
+        `reset_password_for_email()`, `SignedIn` otherwise. The flow may have begun in another
+        process that shares the store, and stays there until it succeeds.
+
+        Args:
+            code: The code, which is good for one sign-in within minutes.
+            flow_id: Which flow it belongs to. Without it the latest ones are tried, the newest
+                first: a wrong one does not spend the code.
+
+        Raises:
+            SignInRequired: No such flow waits here (`pkce_code_verifier_not_found`).
+            ApiError: The server refused (`flow_state_not_found`, `flow_state_expired`,
+                `bad_code_verifier`, …).
+            StoreError: The store cannot be read.
+            TemporaryError: Try again later.
+            ConfigurationError: An argument is wrong.
+        """
+        order = self._caller.manager.begin_sign_in()
+        waiting = await self._ring.waiting()
+        flows = [flow for flow in waiting if flow_id is None or flow.id == flow_id]
+        if not flows:
+            raise SignInRequired(
+                "No sign-in that was begun here, or in a process with the same store, waits for "
+                "this code; begin anew.",
+                code="pkce_code_verifier_not_found",
+            )
+        answer, flow = await self._exchange(code, flows)
+        event = PasswordRecovery if flow.recovery else SignedIn
+        response = await self._caller.adopt(answer, event=event, order=order)
+        await self._ring.end(flow)
+        return response
+
+    async def sign_in_with_id_token(
+        self,
+        *,
+        provider: str,
+        token: str,
+        access_token: str | None = None,
+        nonce: str | None = None,
+        captcha_token: str | None = None,
+    ) -> AuthResponse:
+        """
+        Sign in with an OpenID Connect token that a provider issued (`SignedIn`).
+
+        Args:
+            provider: Who issued it: `google`, `apple`, …
+            token: The id token.
+            access_token: The provider's access token, if the id token has an `at_hash`.
+            nonce: What the id token holds the SHA-256 of, if it has one.
+            captcha_token: What the CAPTCHA gave.
+
+        Raises:
+            ApiError: The server refused the token.
+            TemporaryError: Try again later.
+            ConfigurationError: An argument is wrong.
+        """
+        request = sign_in.id_token_request(
+            self._caller.api,
+            provider=provider,
+            id_token=token,
+            access_token=access_token,
+            nonce=nonce,
+            captcha_token=captcha_token,
+        )
+        return await self._caller.sign_in(request)
+
+    async def sign_in_with_web3(
+        self, *, chain: str, message: str, signature: str, captcha_token: str | None = None
+    ) -> AuthResponse:
+        """
+        Sign in with a message that a wallet has signed (`SignedIn`).
+
+        Args:
+            chain: `ethereum` or `solana`.
+            message: The text that was signed (EIP-4361, or Solana's like it).
+            signature: The signature: hexadecimal for Ethereum, base64url for Solana.
+            captcha_token: What the CAPTCHA gave.
+
+        Raises:
+            ApiError: The server refused the signature.
+            TemporaryError: Try again later.
+            ConfigurationError: An argument is wrong.
+        """
+        request = sign_in.web3_request(
+            self._caller.api,
+            chain=chain,
+            message=message,
+            signature=signature,
+            captcha_token=captcha_token,
+        )
+        return await self._caller.sign_in(request)
+
+    async def _exchange(self, code: str, flows: list[PkceFlow]) -> tuple[Answer, PkceFlow]:
+        """Return the first answer that is not about a wrong verifier, and the flow it is to."""
+        *others, newest = flows
+        answer, flow = await self._try(code, newest), newest
+        while others and read_refusal(answer.response).code == "bad_code_verifier":
+            flow = others.pop()
+            answer = await self._try(code, flow)
+        return answer, flow
+
+    async def _try(self, code: str, flow: PkceFlow) -> Answer:
+        request = sign_in.exchange_request(self._caller.api, code=code, code_verifier=flow.verifier)
+        return await self._caller.ask(request)
