@@ -25,9 +25,13 @@ from async_auth.errors import (
 from async_auth.events import TokenRefreshed
 from async_auth.gotrue import parsing, requests
 from async_auth.gotrue.account import Account
+from async_auth.gotrue.admin import Admin
 from async_auth.gotrue.caller import Caller, is_bad_jwt
+from async_auth.gotrue.consent import Consent
 from async_auth.gotrue.elsewhere import SigningInElsewhere
+from async_auth.gotrue.mfa import Mfa
 from async_auth.gotrue.models import AuthResponse, Claims, User
+from async_auth.gotrue.passkeys import Passkeys
 from async_auth.gotrue.pkce import PkceRing
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
@@ -118,6 +122,14 @@ class GoTrueClient(SigningIn, SigningInElsewhere, Account, Facade):
         )
         self._caller = Caller(api=self.api, manager=self.manager, clock=self._clock)
         self._ring = PkceRing(store, key)
+        #: What a service-role key may do.
+        self.admin = Admin(self._caller)
+        #: The user's second factors.
+        self.mfa = Mfa(self._caller)
+        #: Signing in by passkey, and the user's passkeys.
+        self.passkeys = Passkeys(self._caller)
+        #: The consent page of GoTrue's own OAuth server.
+        self.oauth = Consent(self._caller)
 
     # The session.
 

@@ -61,6 +61,46 @@ def unlink(client, _body):
     return client.unlink_identity(client.recorded_path.rpartition("/")[2])
 
 
+def factor_of(client):
+    """Return the factor whose id stands in the recording's path."""
+    return client.recorded_path.split("/")[2]
+
+
+def verify_factor(client, body):
+    """Meet a challenge."""
+    return client.mfa.verify(factor_of(client), **body)
+
+
+def challenge(client, body):
+    """Ask for a factor."""
+    return client.mfa.challenge(factor_of(client), **body)
+
+
+def enroll(client, body):
+    """Begin with a factor."""
+    return client.mfa.enroll(**body)
+
+
+def user_of(client):
+    """Return the user whose id stands in the recording's path."""
+    return client.recorded_path.split("/")[3]
+
+
+def admin_user(client, _body):
+    """Look a user up."""
+    return client.admin.get_user_by_id(user_of(client))
+
+
+def admin_list(client, _body):
+    """List the users."""
+    return client.admin.list_users()
+
+
+def link(client, body):
+    """Make a link."""
+    return client.admin.generate_link(**body)
+
+
 #: Each recording by name, and the call that makes its request.
 CALLS = {
     "user_update_data": update,
@@ -110,6 +150,44 @@ CALLS = {
     ),
     "unlink_identity": unlink,
     "unlink_last_identity": unlink,
+    "mfa_enroll_totp": enroll,
+    "mfa_enroll_duplicate_name": enroll,
+    "mfa_enroll_phone": enroll,
+    "mfa_challenge_totp": challenge,
+    "mfa_challenge_phone": challenge,
+    "mfa_verify_wrong_code": verify_factor,
+    "mfa_verify_totp": verify_factor,
+    "mfa_verify_phone": verify_factor,
+    "mfa_unenroll": lambda client, _: client.mfa.unenroll(factor_of(client)),
+    "mfa_unenroll_insufficient_aal": lambda client, _: client.mfa.unenroll(factor_of(client)),
+    "passkeys_list": lambda client, _: client.passkeys.list(),
+    "passkey_registration_options": lambda client, _: client.passkeys.start_registration(),
+    "oauth_server_get_authorization": lambda client, _: client.oauth.get_authorization_details(
+        client.recorded_path.rpartition("/")[2]
+    ),
+    "oauth_server_consent": lambda client, _: client.oauth.approve_authorization(
+        client.recorded_path.split("/")[3]
+    ),
+    "admin_ban_user": lambda client, body: client.admin.update_user_by_id(user_of(client), **body),
+    "admin_delete_user": lambda client, _: client.admin.delete_user(user_of(client)),
+    "admin_soft_delete_user": lambda client, body: client.admin.delete_user(
+        user_of(client), **body
+    ),
+    "admin_list_factors": lambda client, _: client.admin.mfa.list_factors(user_of(client)),
+    "admin_create_user": lambda client, body: client.admin.create_user(**body),
+    "admin_get_user": admin_user,
+    "admin_get_user_bad_id": admin_user,
+    "admin_get_user_not_found": admin_user,
+    "admin_as_normal_user": admin_list,
+    "admin_as_normal_user_api_2024_01_01": admin_list,
+    "admin_generate_link_magiclink": link,
+    "admin_generate_link_signup": link,
+    "admin_generate_link_invite": link,
+    "admin_generate_link_email_change_current": link,
+    "admin_invite": lambda client, body: client.admin.invite_user_by_email(
+        body["email"], data=body["data"], redirect_to="http://127.0.0.1:3000/cb"
+    ),
+    "oauth_admin_register_client": lambda client, body: client.admin.oauth.create_client(body),
     "sso_unknown_domain": lambda client, body: client.sign_in_with_sso(domain=body["domain"]),
 }
 

@@ -1,0 +1,29 @@
+"""What a service-role key may do: `client.admin`."""
+
+from async_auth.gotrue.admin.client import Admin
+from async_auth.gotrue.admin.collections import (
+    CustomProvider,
+    CustomProviders,
+    OAuthClient,
+    OAuthClients,
+    SSOProvider,
+    SSOProviders,
+)
+from async_auth.gotrue.admin.of_user import UserFactors, UserPasskeys
+from async_auth.gotrue.admin.pages import Page
+from async_auth.gotrue.admin.values import AuditEntry, GeneratedLink
+
+__all__ = [
+    "Admin",
+    "AuditEntry",
+    "CustomProvider",
+    "CustomProviders",
+    "GeneratedLink",
+    "OAuthClient",
+    "OAuthClients",
+    "Page",
+    "SSOProvider",
+    "SSOProviders",
+    "UserFactors",
+    "UserPasskeys",
+]
