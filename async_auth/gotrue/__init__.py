@@ -1,6 +1,6 @@
 """GoTrue, the auth server of Supabase: the client and its values."""
 
-from async_auth.gotrue.admin import AuditEntry, GeneratedLink, OAuthClient, Page
+from async_auth.gotrue.admin import AuditEntry, GeneratedLink, OAuthClient, Page, UserPage
 from async_auth.gotrue.client import GoTrueClient
 from async_auth.gotrue.consent import AuthorizationDetails, OAuthGrant
 from async_auth.gotrue.mfa import AssuranceLevel, EnrolledFactor, FactorChallenge, Factors
@@ -44,4 +44,5 @@ __all__ = [
     "PasskeyOptions",
     "SSOResponse",
     "User",
+    "UserPage",
 ]

@@ -10,7 +10,7 @@ from async_auth.gotrue.admin.collections import (
     SSOProviders,
 )
 from async_auth.gotrue.admin.of_user import UserFactors, UserPasskeys
-from async_auth.gotrue.admin.pages import Page
+from async_auth.gotrue.admin.pages import Page, UserPage
 from async_auth.gotrue.admin.values import AuditEntry, GeneratedLink
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "SSOProvider",
     "SSOProviders",
     "UserFactors",
+    "UserPage",
     "UserPasskeys",
 ]

@@ -9,7 +9,7 @@ import attrs
 
 from async_auth.gotrue.admin.collections import CustomProviders, OAuthClients, SSOProviders
 from async_auth.gotrue.admin.of_user import UserFactors, UserPasskeys
-from async_auth.gotrue.admin.pages import Page, page_of, walk
+from async_auth.gotrue.admin.pages import Page, UserPage, page_of, walk
 from async_auth.gotrue.admin.values import AuditEntry, GeneratedLink
 from async_auth.gotrue.caller import Caller
 from async_auth.gotrue.models import User
@@ -62,9 +62,7 @@ class Admin:
     def _sso_providers(self) -> SSOProviders:
         return SSOProviders(self._caller)
 
-    async def list_users(
-        self, *, page: int | None = None, per_page: int | None = None
-    ) -> Page[User]:
+    async def list_users(self, *, page: int | None = None, per_page: int | None = None) -> UserPage:
         """
         Return one page of the users.
 
@@ -78,7 +76,7 @@ class Admin:
             )
         )
         users = tuple(User.from_json(item) for item in answer.objects("users"))
-        return page_of(answer.response, users)
+        return UserPage(**attrs.asdict(page_of(answer.response, users), recurse=False))
 
     async def iter_users(self, *, per_page: int = _PER_PAGE) -> AsyncIterator[User]:
         """

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from async_auth.gotrue.models import User
 from async_auth.http_messages import Response
 
 T = TypeVar("T")
@@ -31,6 +32,16 @@ class Page(Generic[T]):
     total: int | None = None
     next_page: int | None = None
     last_page: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class UserPage(Page[User]):
+    """One page of users."""
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """The users on it."""
+        return self.items
 
 
 def page_of(response: Response, items: tuple[T, ...]) -> Page[T]:
