@@ -28,7 +28,27 @@ from async_auth.events import (
     StoreFailed,
     TokenRefreshed,
 )
-from async_auth.gotrue import AuthResponse, Claims, GoTrueClient, User
+from async_auth.gotrue import (
+    AssuranceLevel,
+    AuthorizationDetails,
+    AuthResponse,
+    Claims,
+    EnrolledFactor,
+    Factor,
+    FactorChallenge,
+    Factors,
+    GeneratedLink,
+    GoTrueClient,
+    Identity,
+    OAuthClient,
+    OAuthResponse,
+    OtpResponse,
+    Passkey,
+    PasskeyOptions,
+    SSOResponse,
+    User,
+    UserPage,
+)
 from async_auth.http_messages import Request, Response
 from async_auth.integrations.aiohttp import bearer
 from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
@@ -213,3 +233,64 @@ async def a_client_signs_in(http: ClientSession) -> None:
         assert_type(await client.get_claims("jwt", allow_expired=True), Claims)
         await client.sign_out("others")
     bearer(client, origins="https://api.example.com")
+
+
+async def a_client_does_without_passwords(client: GoTrueClient) -> None:
+    """Codes, links, browsers, tokens and wallets."""
+    sent = await client.sign_in_with_otp(email="ann@example.com", should_create_user=False)
+    assert_type(sent, OtpResponse)
+    assert_type(sent.message_id, str | None)
+    assert_type(await client.verify_otp(type="email", email="a@b.c", token="1"), AuthResponse)
+    assert_type(await client.verify_otp(type="email", token_hash="h"), AuthResponse)
+    assert_type(await client.resend(type="signup", email="a@b.c"), OtpResponse)
+    assert_type(await client.reset_password_for_email("a@b.c"), OtpResponse)
+    browser = await client.sign_in_with_oauth("github", scopes="gist")
+    assert_type(browser, OAuthResponse)
+    assert_type(browser.url, str)
+    assert_type(
+        await client.exchange_code_for_session("code", flow_id=browser.flow_id), AuthResponse
+    )
+    assert_type(await client.sign_in_with_sso(domain="example.com"), SSOResponse)
+    assert_type(await client.sign_in_with_id_token(provider="google", token="t"), AuthResponse)
+    wallet = await client.sign_in_with_web3(chain="solana", message="m", signature="s")
+    assert_type(wallet, AuthResponse)
+
+
+async def a_client_changes_its_user(client: GoTrueClient) -> None:
+    """The account, its identities and its factors."""
+    assert_type(await client.update_user(data={"theme": "dark"}), User)
+    await client.reauthenticate()
+    (identity,) = await client.get_user_identities()
+    assert_type(identity, Identity)
+    assert_type(await client.link_identity("github"), OAuthResponse)
+    assert_type(
+        await client.link_identity_with_id_token(provider="google", token="t"), AuthResponse
+    )
+    await client.unlink_identity(identity)
+    factor = await client.mfa.enroll(friendly_name="app")
+    assert_type(factor, EnrolledFactor)
+    assert_type(await client.mfa.challenge(factor.id), FactorChallenge)
+    assert_type(await client.mfa.verify(factor.id, challenge_id="c", code="1"), AuthResponse)
+    assert_type(await client.mfa.challenge_and_verify(factor.id, "1"), AuthResponse)
+    assert_type(await client.mfa.list_factors(), Factors)
+    assert_type(await client.mfa.get_authenticator_assurance_level(), AssuranceLevel)
+    await client.mfa.unenroll(factor.id)
+    options = await client.passkeys.start_authentication()
+    assert_type(options, PasskeyOptions)
+    assert_type(await client.passkeys.list(), tuple[Passkey, ...])
+    assert_type(await client.oauth.get_authorization_details("a"), AuthorizationDetails)
+    assert_type(await client.oauth.approve_authorization("a"), str)
+
+
+async def a_service_administers(client: GoTrueClient) -> None:
+    """What a service-role key may do."""
+    admin = client.admin
+    assert_type(await admin.list_users(page=1), UserPage)
+    async for user in admin.iter_users():
+        assert_type(user, User)
+    assert_type(await admin.create_user(email="a@b.c", email_confirm=True), User)
+    assert_type(await admin.generate_link(type="magiclink", email="a@b.c"), GeneratedLink)
+    assert_type(await admin.mfa.list_factors("u"), tuple[Factor, ...])
+    assert_type(await admin.oauth.create_client({"client_name": "App"}), OAuthClient)
+    await admin.delete_user("u", should_soft_delete=True)
+    await admin.sign_out("jwt", "local")
