@@ -13,11 +13,11 @@ import contextvars
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from async_auth.clock import SystemClock
+from async_auth.core.hosts import is_loopback
 from async_auth.core.jwt import PreparedKey
 from async_auth.core.plain_json import read_json
 from async_auth.errors import (
@@ -266,18 +266,9 @@ def _checked_url(url: Any, *, allow_insecure: bool) -> str:
             "jwks must begin with https:// (or http:// on this machine) and a host, without a "
             "user name or a fragment."
         )
-    if parts.scheme == "http" and not allow_insecure and not _is_loopback(host):
+    if parts.scheme == "http" and not allow_insecure and not is_loopback(host):
         raise ConfigurationError(
             f"jwks: over plain http to {host} anybody could hand us keys of their own. Use https, "
             "or say allow_insecure=True."
         )
     return url
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

@@ -6,7 +6,6 @@ A wrong argument is a `ConfigurationError` that names the argument and does not 
 from __future__ import annotations
 
 import functools
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
+from async_auth.core.hosts import is_loopback
 from async_auth.errors import ConfigurationError, Malformed
 from async_auth.http_messages import HeadersLike, Request
 
@@ -183,21 +183,9 @@ def _checked_url(url: Any, *, allow_insecure: bool) -> str:
         raise ConfigurationError("url must not hold a user name or a password; use headers.")
     if "?" in url or "#" in url:
         raise ConfigurationError("url must be the auth root alone, with no query and no fragment.")
-    if parts.scheme == "http" and not allow_insecure and not _is_loopback(host):
+    if parts.scheme == "http" and not allow_insecure and not is_loopback(host):
         raise ConfigurationError(
             f"url: plain http to {host} would show every token to the network. Use https, or say "
             "allow_insecure=True."
         )
     return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.removesuffix(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761 section 6.3
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

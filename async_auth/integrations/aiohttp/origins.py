@@ -7,10 +7,10 @@ Pure; it promises that two spellings of one origin compare equal (case, default 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 
 from yarl import URL
 
+from async_auth.core.hosts import is_loopback
 from async_auth.errors import ConfigurationError
 
 #: Scheme, host in its ASCII form, and port.
@@ -88,13 +88,3 @@ def spelling_of(entry: str | URL) -> str:
     """Return *entry* as it was given, without what may be secret: userinfo, query, fragment."""
     scheme, separator, rest = str(entry).partition("#")[0].partition("?")[0].rpartition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* can only be this machine (RFC 6761 section 6.3 for the name)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
