@@ -7,14 +7,17 @@ open, and the calls for what comes back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from async_auth.errors import SignInRequired
-from async_auth.events import PasswordRecovery, SignedIn
+from async_auth.errors import AuthSessionMissing, ProtocolError, SignInRequired
+from async_auth.events import Event, PasswordRecovery, SignedIn
 from async_auth.gotrue.caller import Answer, Caller
 from async_auth.gotrue.failures import read_refusal
 from async_auth.gotrue.models import AuthResponse, OAuthResponse, SSOResponse
+from async_auth.gotrue.parsing import date_of, session_in
 from async_auth.gotrue.pkce import PkceFlow, PkceRing, challenge_of, id_of
-from async_auth.gotrue.requests import sign_in
+from async_auth.gotrue.redirects import read_redirect
+from async_auth.gotrue.requests import sign_in, user_request
 
 
 class SigningInElsewhere:
@@ -131,6 +134,45 @@ class SigningInElsewhere:
         await self._ring.end(flow)
         return response
 
+    async def get_session_from_url(self, url: str, *, flow_id: str | None = None) -> AuthResponse:
+        """
+        Sign in with the address at which a browser ended, whatever that brings.
+
+        With the flow `pkce` it has a code, and this is `exchange_code_for_session()`. With the
+        flow `implicit` it has the tokens themselves, which the server is asked about first.
+        Where an e-mail change wants both addresses confirmed, the first link gives neither a
+        user nor a session. `PasswordRecovery` or `SignedIn` is published.
+
+        Args:
+            url: The whole address, with its query and its fragment. A program that sees only
+                what its server is sent has no fragment, and needs the flow `pkce`.
+            flow_id: Which flow a code belongs to.
+
+        Raises:
+            ApiError: The browser brought an error (`access_denied`, `otp_expired`, …), or the
+                server refused what it brought.
+            AuthSessionMissing: There is nothing of a sign-in in the address.
+            SignInRequired: No such flow waits here.
+            ProtocolError: The address brings tokens, and the flow is `pkce`: anybody can make
+                up an address that signs in as somebody else.
+            StoreError: The store cannot be read.
+            TemporaryError: Try again later.
+            ConfigurationError: An argument is wrong.
+        """
+        order = self._caller.manager.begin_sign_in()
+        found = read_redirect(url)
+        if found.code is not None:
+            return await self.exchange_code_for_session(found.code, flow_id=flow_id)
+        if found.tokens is None:
+            return AuthResponse(None, None)
+        if self.flow == "pkce":
+            raise ProtocolError(
+                "The address brings tokens and no code: only a client with flow='implicit' takes "
+                "them."
+            )
+        event = PasswordRecovery if found.recovery else SignedIn
+        return await self._take(found.tokens, event=event, order=order)
+
     async def sign_in_with_id_token(
         self,
         *,
@@ -190,6 +232,24 @@ class SigningInElsewhere:
             captcha_token=captcha_token,
         )
         return await self._caller.sign_in(request)
+
+    async def _take(
+        self, tokens: Mapping[str, Any], *, event: type[Event], order: int
+    ) -> AuthResponse:
+        """Ask whose the tokens are, and make them the current session."""
+        request = user_request(self._caller.api, tokens["access_token"])
+        answer = await self._caller.ask(request)
+        body = {**tokens, "user": answer.user().to_json()}
+        session = session_in(
+            body,
+            sent_at=answer.sent_at,
+            now=answer.now,
+            server_date=date_of(answer.response),
+        )
+        if session is None:
+            raise AuthSessionMissing("Auth session missing! The address has no refresh token.")
+        adopted = await self._caller.manager.adopt(session, event=event, order=order)
+        return AuthResponse(adopted.user, adopted)
 
     async def _exchange(self, code: str, flows: list[PkceFlow]) -> tuple[Answer, PkceFlow]:
         """Return the first answer that is not about a wrong verifier, and the flow it is to."""

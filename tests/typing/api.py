@@ -250,6 +250,7 @@ async def a_client_does_without_passwords(client: GoTrueClient) -> None:
     assert_type(
         await client.exchange_code_for_session("code", flow_id=browser.flow_id), AuthResponse
     )
+    assert_type(await client.get_session_from_url("https://x/?code=c"), AuthResponse)
     assert_type(await client.sign_in_with_sso(domain="example.com"), SSOResponse)
     assert_type(await client.sign_in_with_id_token(provider="google", token="t"), AuthResponse)
     wallet = await client.sign_in_with_web3(chain="solana", message="m", signature="s")
