@@ -149,7 +149,9 @@ def tests(session: nox.Session) -> None:
     session.env["COVERAGE_FILE"] = str(data)
     tracer = ("coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m")
     # Tracing may cost as much again as the test itself; a hang is still told from that.
-    pytest(session, str(TESTS), f"--ignore={TESTS / 'servers'}", "--timeout=300", tracer=tracer)
+    # A worker takes what another has not come to: one test alone is a tenth of the whole.
+    spread = ("--numprocesses=auto", "--dist=worksteal", "--timeout=300")
+    pytest(session, str(TESTS), f"--ignore={TESTS / 'servers'}", *spread, tracer=tracer)
 
 
 @nox.session(python=NEWEST, requires=[f"tests-{version}" for version in PYTHONS])
