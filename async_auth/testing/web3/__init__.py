@@ -1,0 +1,1 @@
+"""Signing in with a wallet's key, without a wallet: the messages, the signatures, test wallets."""
