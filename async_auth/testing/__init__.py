@@ -14,14 +14,27 @@ if typing.TYPE_CHECKING:
     from async_auth.testing.gotrue_server import GoTrueServer
     from async_auth.testing.manual_clock import ManualClock
     from async_auth.testing.scripted_transport import ScriptedTransport
+    from async_auth.testing.web3.wallets import EthereumWallet, SolanaWallet
+    from async_auth.testing.webauthn.authenticator import SoftwareAuthenticator
 
-__all__ = ["EventRecorder", "GoTrueServer", "ManualClock", "ScriptedTransport"]
+__all__ = [
+    "EthereumWallet",
+    "EventRecorder",
+    "GoTrueServer",
+    "ManualClock",
+    "ScriptedTransport",
+    "SoftwareAuthenticator",
+    "SolanaWallet",
+]
 
 _HOMES = {
+    "EthereumWallet": "async_auth.testing.web3.wallets",
     "EventRecorder": "async_auth.testing.event_recorder",
     "GoTrueServer": "async_auth.testing.gotrue_server",
     "ManualClock": "async_auth.testing.manual_clock",
     "ScriptedTransport": "async_auth.testing.scripted_transport",
+    "SoftwareAuthenticator": "async_auth.testing.webauthn.authenticator",
+    "SolanaWallet": "async_auth.testing.web3.wallets",
 }
 
 

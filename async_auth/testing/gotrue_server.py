@@ -4,6 +4,11 @@ It answers as the real server was recorded to, with the real rules for refresh t
 of yours, and goes wrong when asked to. It keeps everything in memory, puts its mails into
 `outbox` instead of sending them, signs in anybody at its identity provider, and is no server for
 people: passwords are hashed cheaply and no code is guarded from guessing. It prints nothing.
+
+Signatures are really verified: of its own tokens, of id tokens, of passkeys and security keys
+(ES256 with attestation `none` only), and of wallets (Solana and Ethereum). SSO goes without SAML.
+Its OAuth server issues no id tokens and has no `/oauth/userinfo`. There are no CAPTCHAs, hooks,
+custom providers, audit log, nor administration of SSO providers.
 """
 
 from __future__ import annotations
@@ -28,9 +33,11 @@ from async_auth.testing.gotrue.identity_provider import IdentityProvider
 from async_auth.testing.gotrue.options import Options
 from async_auth.testing.gotrue.post import Message, Post
 from async_auth.testing.gotrue.refusals import Refusal
+from async_auth.testing.gotrue.rows import new_id
 from async_auth.testing.gotrue.sessions import Sessions
 from async_auth.testing.gotrue.state import GoTrueState
 from async_auth.testing.gotrue.tokens import KeyRing
+from async_auth.testing.webauthn.authenticator import SoftwareAuthenticator
 
 #: Hundreds of clients may connect at once.
 _BACKLOG = 4096
@@ -65,7 +72,12 @@ class GoTrueServer:
         otp_expiry: Seconds for which a code or link is good.
         secure_email_change: Whether the old address has to confirm a change as well.
         reauthentication: Whether a new password needs a code of GET /reauthenticate.
+        current_password: Whether a new password needs the old one, but after a recovery.
         manual_linking: Whether users may link and unlink identities.
+        webauthn: Whether there are passkeys, and security keys as second factors.
+        rp_id: The relying party of these: the host of the site's pages.
+        rp_origins: Whose pages may ask for them; the first is `authenticator()`'s.
+        dynamic_registration: Whether OAuth clients may register themselves.
         min_password_length: The fewest characters of a password.
         password_characters: Sets of characters; a password needs one of each.
         providers: The names under which the identity provider can be signed in with.
@@ -97,7 +109,12 @@ class GoTrueServer:
         otp_expiry: float = 3600,
         secure_email_change: bool = True,
         reauthentication: bool = False,
+        current_password: bool = False,
         manual_linking: bool = True,
+        webauthn: bool = True,
+        rp_id: str = "localhost",
+        rp_origins: Sequence[str] = ("http://localhost:3000",),
+        dynamic_registration: bool = True,
         min_password_length: int = 6,
         password_characters: Sequence[str] = (),
         providers: Sequence[str] = ("github", "google", "keycloak"),
@@ -121,7 +138,12 @@ class GoTrueServer:
             otp_expiry=otp_expiry,
             secure_email_change=secure_email_change,
             reauthentication=reauthentication,
+            current_password=current_password,
             manual_linking=manual_linking,
+            webauthn=webauthn,
+            rp_id=rp_id,
+            rp_origins=rp_origins,
+            dynamic_registration=dynamic_registration,
             min_password_length=min_password_length,
             password_characters=password_characters,
             providers=providers,
@@ -255,6 +277,10 @@ class GoTrueServer:
         """Return an ID token of the identity provider, with the digest of *nonce* in it."""
         return self._state.provider.id_token(email, nonce=nonce, now=self.clock.now(), **claims)
 
+    def authenticator(self) -> SoftwareAuthenticator:
+        """Return a new browser with a security key, on a page that may ask for passkeys here."""
+        return SoftwareAuthenticator(*self._state.options.rp_origins[:1])
+
     def totp_code(self, secret: str) -> str:
         """Return what an authenticator app with this secret (base 32) shows now."""
         return totp.code_at(secret, self.clock.now())
@@ -293,6 +319,22 @@ class GoTrueServer:
             confirmed=confirmed,
             now=self.clock.now(),
         ).id
+
+    def add_sso_provider(self, *domains: str) -> str:
+        """
+        Let a company's people sign in with `/sso`, and return their provider's id.
+
+        They come to `provider`, as all do. Two companies cannot share a domain.
+
+        Raises:
+            ConfigurationError: A domain is taken.
+        """
+        wanted = tuple(domain.lower() for domain in domains)
+        if any(set(wanted) & set(others) for others in self._state.sso_providers.values()):
+            raise ConfigurationError("add_sso_provider: a domain is another provider's already.")
+        provider_id = new_id()
+        self._state.sso_providers[provider_id] = wanted
+        return provider_id
 
     def open_session(self, user_id: str) -> dict[str, Any]:
         """Sign a user in without a request and return the session as `/token` answers it."""

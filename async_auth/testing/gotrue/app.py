@@ -18,7 +18,16 @@ from aiohttp import web
 from async_auth.ports import Clock
 from async_auth.testing.gotrue import bodies
 from async_auth.testing.gotrue.calls import Call, Router
-from async_auth.testing.gotrue.endpoints import about, accounts, admin, factors, mails, oauth
+from async_auth.testing.gotrue.endpoints import (
+    about,
+    accounts,
+    admin,
+    factors,
+    mails,
+    oauth,
+    oauth_server,
+    passkeys,
+)
 from async_auth.testing.gotrue.faults import Fault, Faults
 from async_auth.testing.gotrue.refusals import Refusal, wire_form
 from async_auth.testing.gotrue.state import GoTrueState
@@ -30,6 +39,8 @@ ROUTES = (
     *factors.ROUTES,
     *mails.ROUTES,
     *oauth.ROUTES,
+    *oauth_server.ROUTES,
+    *passkeys.ROUTES,
 )
 
 #: What GoTrue itself says with these; other statuses come from a proxy in front of it.

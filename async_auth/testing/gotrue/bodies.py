@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 from async_auth.testing.gotrue.refusals import Refusal
 
@@ -79,8 +80,28 @@ def flag(body: dict[str, Any], name: str, *, default: bool = False) -> bool:
     return value
 
 
+def texts(body: dict[str, Any], name: str) -> tuple[str, ...] | None:
+    """Return a member that must be a list of strings; missing and `null` are `None`."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise _wrong_kind(name, value, "[]string")
+    for item in value:
+        if not isinstance(item, str):
+            raise _wrong_kind(name, item, "string")
+    return tuple(value)
+
+
+def read_form(body: bytes, content_type: str) -> dict[str, Any]:
+    """Return the members of a body that may be a form or JSON, by its Content-Type."""
+    if "application/json" in content_type:
+        return read_object(body)
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
 def _wrong_kind(name: str, value: object, wanted: str) -> Refusal:
-    kind = _KINDS[type(value)]
+    kind = _KINDS.get(type(value), "null")
     return _bad_json(
         f"json: cannot unmarshal {kind} into Go struct field Params.{name} of type {wanted}"
     )

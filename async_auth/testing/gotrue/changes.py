@@ -15,6 +15,9 @@ from async_auth.testing.gotrue.refusals import Refusal
 from async_auth.testing.gotrue.rows import Password, User
 from async_auth.testing.gotrue.state import Caller, GoTrueState, first_identity, taken
 
+#: What `amr` says of those who came by a code or a link.
+_RECOVERY_METHODS = ("otp", "magiclink", "recovery")
+
 
 @attrs.frozen(kw_only=True)
 class Changes:
@@ -23,6 +26,7 @@ class Changes:
     email: str = ""
     phone: str = ""
     password: str = attrs.field(default="", repr=False)
+    current_password: str = attrs.field(default="", repr=False)
     nonce: str = attrs.field(default="", repr=False)
     data: Mapping[str, Any] = attrs.field(factory=dict)
 
@@ -39,6 +43,12 @@ def update_user(
     """Change the caller. A new password ends the user's other sessions and spends all codes."""
     state.check_audience(caller, audience)
     user = caller.user
+    if user.is_sso_user and (wanted.email or wanted.phone or wanted.password or wanted.nonce):
+        raise Refusal(
+            422,
+            "user_sso_managed",
+            "Updating email, phone, password of a SSO account only possible via SSO",
+        )
     # Everything is looked at before anything is changed: a refusal leaves no trace.
     email = _free_name(state, user, "email", check_email(wanted.email) if wanted.email else "")
     phone = _free_name(state, user, "phone", check_phone(wanted.phone) if wanted.phone else "")
@@ -49,7 +59,7 @@ def update_user(
             "AAL2 session is required to update email or password when MFA is enabled.",
         )
     if wanted.password:
-        _check_new_password(state, user, wanted, now=now)
+        _check_new_password(state, caller, wanted, now=now)
     at_once = user.is_anonymous and state.options.autoconfirm
     if email and not at_once:
         state.post.check_rate(user, "email_change", now=now)
@@ -88,7 +98,8 @@ def _free_name(state: GoTrueState, user: User, what: str, name: str) -> str:
     return "" if name == getattr(user, what) else name
 
 
-def _check_new_password(state: GoTrueState, user: User, wanted: Changes, *, now: float) -> None:
+def _check_new_password(state: GoTrueState, caller: Caller, wanted: Changes, *, now: float) -> None:
+    user = caller.user
     if state.options.reauthentication:
         if not wanted.nonce:
             raise Refusal(
@@ -103,10 +114,25 @@ def _check_new_password(state: GoTrueState, user: User, wanted: Changes, *, now:
         if ticket is None or ticket.user_id != user.id:
             raise Refusal(422, "reauthentication_not_valid", "Nonce has expired or is invalid")
     check_password(wanted.password, state.options)
+    if state.options.current_password:
+        _check_current_password(caller, wanted)
     if user.password is not None and user.password.matches(wanted.password):
         raise Refusal(
             422, "same_password", "New password should be different from the old password."
         )
+
+
+def _check_current_password(caller: Caller, wanted: Changes) -> None:
+    password, session = caller.user.password, caller.session
+    # Who came by a code or a link may have forgotten the old one.
+    is_recovery = session is not None and any(way in session.amr for way in _RECOVERY_METHODS)
+    if password is None or is_recovery:
+        return
+    words = "Current password required when setting new password."
+    if not wanted.current_password:
+        raise Refusal(400, "current_password_required", words)
+    if not password.matches(wanted.current_password):
+        raise Refusal(400, "current_password_invalid", words)
 
 
 def _forget_codes(state: GoTrueState, user: User) -> None:

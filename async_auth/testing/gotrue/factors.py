@@ -1,22 +1,44 @@
-"""Second factors: enrolled, challenged, verified and removed. TOTP codes are real ones."""
+"""Second factors: enrolled, challenged, verified and removed.
+
+TOTP codes and the signatures of security keys are real ones.
+"""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
 
 from async_auth.testing.gotrue import totp
 from async_auth.testing.gotrue.answers import Answer
 from async_auth.testing.gotrue.credentials import check_phone
+from async_auth.testing.gotrue.passkeys import new_challenge, user_name
 from async_auth.testing.gotrue.post import Message
 from async_auth.testing.gotrue.refusals import Refusal, invalid
 from async_auth.testing.gotrue.rows import Challenge, Factor, User, new_id
 from async_auth.testing.gotrue.state import Caller, GoTrueState, is_uuid
+from async_auth.testing.webauthn.relying_party import (
+    CeremonyFailed,
+    Credential,
+    credential_id_of,
+)
 
 #: For how long a challenge can be answered, in seconds.
 CHALLENGE_EXPIRY = 300
 MAX_FACTORS = 10
 
-_METHODS = {"totp": "totp", "phone": "mfa/phone"}
+_METHODS = {"totp": "totp", "phone": "mfa/phone", "webauthn": "mfa/webauthn"}
+
+
+@attrs.frozen(kw_only=True)
+class FactorProof:
+    """What is shown for a challenge: a code, or what a security key's ceremony brought."""
+
+    challenge_id: str
+    code: str = attrs.field(default="", repr=False)
+    webauthn: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
 
 def enroll(
@@ -34,7 +56,7 @@ def enroll(
     _check_caller(caller)
     if factor_type not in ("totp", "phone", "webauthn"):
         raise invalid("factor_type needs to be totp, phone, or webauthn")
-    if factor_type == "webauthn":
+    if factor_type == "webauthn" and not state.options.webauthn:
         raise Refusal(422, "mfa_webauthn_enroll_not_enabled", "MFA enroll is disabled for WebAuthn")
     number = check_phone(phone) if factor_type == "phone" else ""
     if any(friendly_name and one.friendly_name == friendly_name for one in user.factors):
@@ -69,8 +91,11 @@ def enroll(
     shown = {"id": factor.id, "type": factor_type, "friendly_name": friendly_name}
     if factor_type == "phone":
         return Answer({**shown, "phone": phone})
-    account = user.email or user.phone or user.id
-    uri = totp.key_uri(factor.secret, issuer=issuer or state.options.site_url, account=account)
+    if factor_type == "webauthn":
+        return Answer(shown)
+    uri = totp.key_uri(
+        factor.secret, issuer=issuer or state.options.site_url, account=user_name(user)
+    )
     secret = {"qr_code": totp.picture(uri), "secret": factor.secret, "uri": uri}
     return Answer({**shown, "totp": secret})
 
@@ -78,43 +103,71 @@ def enroll(
 def challenge(state: GoTrueState, caller: Caller, factor_id: str, *, now: float) -> Answer:
     """Ask for a factor: POST /factors/:id/challenge. A phone gets its code by message."""
     factor = find_factor(caller.user, factor_id)
-    code = ""
+    code, webauthn, shown = "", b"", {}
     if factor.factor_type == "phone":
         code = f"{secrets.randbelow(10**6):06d}"
         message = Message(kind="mfa", address=factor.phone, code=code, sent_at=now)
         state.post.outbox.append(message)
+    elif factor.factor_type == "webauthn":
+        webauthn = new_challenge()
+        shown = {"webauthn": _ceremony(state, caller.user, factor, webauthn)}
     challenge_id = new_id()
-    state.challenges[challenge_id] = Challenge(factor_id=factor_id, made_at=now, code=code)
+    state.challenges[challenge_id] = Challenge(
+        factor_id=factor_id, made_at=now, code=code, webauthn=webauthn
+    )
     factor.last_challenged_at = now
     expires_at = int(now) + CHALLENGE_EXPIRY
-    return Answer({"id": challenge_id, "type": factor.factor_type, "expires_at": expires_at})
+    return Answer(
+        {"id": challenge_id, "type": factor.factor_type, **shown, "expires_at": expires_at}
+    )
+
+
+def _ceremony(state: GoTrueState, user: User, factor: Factor, challenge: bytes) -> dict[str, Any]:
+    """Return what a browser is given: at first to make a key, then to show it."""
+    known = [one.credential for one in user.factors if one.credential is not None]
+    party = state.relying_party
+    if factor.is_verified:
+        return {
+            "type": "request",
+            "credential_options": {
+                "publicKey": party.request_options(challenge=challenge, known=known)
+            },
+        }
+    options = party.creation_options(
+        challenge=challenge, user_handle=user.id.encode(), user_name=user_name(user), known=known
+    )
+    return {"type": "create", "credential_options": {"publicKey": options}}
 
 
 def verify(
-    state: GoTrueState, caller: Caller, factor_id: str, *, challenge_id: str, code: str, now: float
+    state: GoTrueState, caller: Caller, factor_id: str, proof: FactorProof, *, now: float
 ) -> Answer:
     """Answer a challenge: POST /factors/:id/verify. The session becomes an aal2 one."""
     user, factor = caller.user, find_factor(caller.user, factor_id)
-    asked = state.challenges.get(challenge_id)
+    if factor.factor_type == "webauthn":
+        _check_form(proof)
+    asked = state.challenges.get(proof.challenge_id)
     if asked is None or asked.factor_id != factor_id:
         # The real server says this of a challenge that was answered already, too.
         raise Refusal(422, "mfa_ip_address_mismatch", "Challenge and verify IP addresses mismatch.")
     if now > asked.made_at + CHALLENGE_EXPIRY:
-        del state.challenges[challenge_id]
+        del state.challenges[proof.challenge_id]
         raise Refusal(
             422,
             "mfa_challenge_expired",
-            f"MFA challenge {challenge_id} has expired, verify against another challenge or "
+            f"MFA challenge {proof.challenge_id} has expired, verify against another challenge or "
             "create a new challenge.",
         )
-    is_totp = factor.factor_type == "totp"
-    good = totp.is_code(factor.secret, code, now) if is_totp else code == asked.code
-    if not good:
-        kind = "TOTP" if is_totp else "MFA Phone"
-        raise Refusal(422, "mfa_verification_failed", f"Invalid {kind} code entered")
+    credential = factor.credential
+    if factor.factor_type == "webauthn":
+        credential = _check_key(state, user, proof, asked)
+    else:
+        _check_code(factor, proof.code, asked, now=now)
     if caller.session is None:
         raise Refusal(403, "session_not_found", "A session is required to verify a factor")
-    del state.challenges[challenge_id]
+    del state.challenges[proof.challenge_id]
+    if not factor.is_verified:
+        factor.credential = credential
     factor.is_verified, factor.updated_at = True, now
     # What was only begun with is gone, and so are the sessions without a second factor.
     user.factors = [
@@ -131,6 +184,49 @@ def verify(
         if other.aal == "aal1":
             state.sessions.delete(other.id)
     return answer
+
+
+def _check_code(factor: Factor, code: str, asked: Challenge, *, now: float) -> None:
+    is_totp = factor.factor_type == "totp"
+    good = totp.is_code(factor.secret, code, now) if is_totp else code == asked.code
+    if not good:
+        kind = "TOTP" if is_totp else "MFA Phone"
+        raise Refusal(422, "mfa_verification_failed", f"Invalid {kind} code entered")
+
+
+def _check_form(proof: FactorProof) -> None:
+    if not proof.webauthn:
+        raise invalid("WebAuthn config required")
+    if proof.webauthn.get("type") not in ("create", "request"):
+        raise invalid("WebAuthn type must be create or request")
+    if not isinstance(proof.webauthn.get("credential_response"), Mapping):
+        raise invalid("credential_response required")
+
+
+def _check_key(state: GoTrueState, user: User, proof: FactorProof, asked: Challenge) -> Credential:
+    answer, party = proof.webauthn["credential_response"], state.relying_party
+    try:
+        if proof.webauthn["type"] == "create":
+            return party.verify_creation(answer, challenge=asked.webauthn)
+        return _check_known_key(state, user, answer, asked)
+    except CeremonyFailed:
+        # As read in the source: not a 4xx, and without a code of its own.
+        raise Refusal(
+            500, "unexpected_failure", "Failed to validate WebAuthn MFA response"
+        ) from None
+
+
+def _check_known_key(
+    state: GoTrueState, user: User, answer: Mapping[str, Any], asked: Challenge
+) -> Credential:
+    key_id = credential_id_of(answer)
+    for factor in user.factors:
+        if factor.credential is not None and factor.credential.id == key_id:
+            factor.credential = state.relying_party.verify_assertion(
+                answer, challenge=asked.webauthn, credential=factor.credential
+            )
+            return factor.credential
+    raise CeremonyFailed("nobody's key")
 
 
 def unenroll(state: GoTrueState, caller: Caller, factor_id: str) -> Answer:

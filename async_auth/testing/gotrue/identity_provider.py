@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import html
 import secrets
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -128,6 +129,10 @@ class IdentityProvider:
     def redeem(self, code: str) -> Account | None:
         """Return whom a code stands for, once."""
         return self._codes.pop(code, None)
+
+    def address(self, name: str, members: Mapping[str, str]) -> str:
+        """Return where a browser goes to sign in under this name."""
+        return f"{self.url}/{name}/authorize?{urlencode(sorted(members.items()))}"
 
     # ── what a browser does ────────────────────────────────────────────────────────────────────
 

@@ -33,6 +33,28 @@ def user_of(state: GoTrueState, provider: str, data: Mapping[str, Any], *, now: 
     return user
 
 
+def sso_user_of(state: GoTrueState, provider: str, data: Mapping[str, Any], *, now: float) -> User:
+    """
+    Return who signs in with a company's identity: its user, or a new one.
+
+    It is linked to nobody: the same address may be another user's, who signs in otherwise.
+    """
+    user = _owner(state, provider, data["sub"])
+    if user is None:
+        email = str(data.get("email", "")).lower()
+        user = User(
+            created_at=now,
+            updated_at=now,
+            email=email,
+            email_confirmed_at=now if email else None,
+            is_sso_user=True,
+        )
+        state.users[user.id] = user
+        _add(user, provider, data, now=now)
+    user.user_metadata.update(data)
+    return user
+
+
 def link(
     state: GoTrueState, user: User, provider: str, data: Mapping[str, Any], *, now: float
 ) -> None:

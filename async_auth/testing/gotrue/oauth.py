@@ -6,15 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
 
 import attrs
 
 from async_auth.testing.gotrue.answers import Answer, redirect
 from async_auth.testing.gotrue.grants import FLOW_EXPIRY, Grant
 from async_auth.testing.gotrue.identity_provider import Account
-from async_auth.testing.gotrue.linking import check_linking, link, user_of
-from async_auth.testing.gotrue.pkce import read_flow
+from async_auth.testing.gotrue.linking import check_linking, link, sso_user_of, user_of
+from async_auth.testing.gotrue.pkce import Flow, read_flow
 from async_auth.testing.gotrue.redirects import (
     allowed_redirect,
     with_code,
@@ -48,14 +47,13 @@ def authorize_link(
 def _begin(state: GoTrueState, query: Mapping[str, str], *, user_id: str | None, now: float) -> str:
     name = query.get("provider", "")
     _check_provider(state, name)
-    flow = read_flow(query.get("code_challenge", ""), query.get("code_challenge_method", ""))
-    trip = new_id()
-    state.trips[trip] = Trip(
-        provider=name,
-        redirect_to=allowed_redirect(query.get("redirect_to", ""), state.options),
-        flow=flow,
+    trip = begin_trip(
+        state,
+        name,
+        redirect_to=query.get("redirect_to", ""),
+        flow=read_flow(query.get("code_challenge", ""), query.get("code_challenge_method", "")),
         user_id=user_id,
-        made_at=now,
+        now=now,
     )
     scopes = " ".join(filter(None, ("profile email", query.get("scopes", ""))))
     members = {
@@ -66,7 +64,28 @@ def _begin(state: GoTrueState, query: Mapping[str, str], *, user_id: str | None,
         "scope": scopes,
         "state": trip,
     }
-    return f"{state.provider.url}/{name}/authorize?{urlencode(sorted(members.items()))}"
+    return state.provider.address(name, members)
+
+
+def begin_trip(
+    state: GoTrueState,
+    provider: str,
+    *,
+    redirect_to: str,
+    flow: Flow | None,
+    user_id: str | None,
+    now: float,
+) -> str:
+    """Note that a browser goes to the provider, and return the `state` that it comes back with."""
+    trip = new_id()
+    state.trips[trip] = Trip(
+        provider=provider,
+        redirect_to=allowed_redirect(redirect_to, state.options),
+        flow=flow,
+        user_id=user_id,
+        made_at=now,
+    )
+    return trip
 
 
 def _check_provider(state: GoTrueState, name: str) -> None:
@@ -115,7 +134,10 @@ def finish(state: GoTrueState, query: Mapping[str, str], *, now: float) -> Answe
 
 def _sign_in(state: GoTrueState, trip: Trip, account: Account, *, now: float) -> Answer:
     data = _shown(state, account)
-    if trip.user_id is None:
+    is_sso = trip.provider.startswith("sso:")
+    if is_sso:
+        user = sso_user_of(state, trip.provider, data, now=now)
+    elif trip.user_id is None:
         user = user_of(state, trip.provider, data, now=now)
     else:
         if trip.user_id not in state.users:
@@ -124,14 +146,17 @@ def _sign_in(state: GoTrueState, trip: Trip, account: Account, *, now: float) ->
         link(state, user, trip.provider, data, now=now)
     if user.is_banned(now):
         raise Refusal(403, "user_banned", "User is banned")
+    method = "sso/saml" if is_sso else "oauth"
     tokens = {
         "provider_token": f"at-{account.email}",
         "provider_refresh_token": f"idp-rt-{account.email}",
     }
+    if is_sso:
+        tokens = {}
     if trip.flow is not None:
-        grant = Grant(flow=trip.flow, user_id=user.id, method="oauth", made_at=now, extra=tokens)
+        grant = Grant(flow=trip.flow, user_id=user.id, method=method, made_at=now, extra=tokens)
         return with_code(trip.redirect_to, state.grants.add(grant), HTTPStatus.FOUND)
-    session = state.sessions.open(user, "oauth", now=now)
+    session = state.sessions.open(user, method, now=now)
     session = attrs.evolve(session, body={**session.body, **tokens})
     return with_session(trip.redirect_to, session, HTTPStatus.FOUND)
 

@@ -58,7 +58,12 @@ class Options:
         otp_expiry: How long a code or link is good.
         secure_email_change: Whether the old address has to confirm a change as well.
         reauthentication: Whether a new password needs a code of GET /reauthenticate.
+        current_password: Whether a new password needs the old one, but after a recovery.
         manual_linking: Whether users may link and unlink identities.
+        webauthn: Whether there are passkeys, and security keys as second factors.
+        rp_id: The relying party of these: the host of the site's pages.
+        rp_origins: Whose pages may ask for them.
+        dynamic_registration: Whether OAuth clients may register themselves.
         min_password_length: The fewest characters of a password.
         password_characters: Sets of characters; a password needs one of each.
         providers: The names under which the identity provider can be signed in with.
@@ -85,7 +90,12 @@ class Options:
     otp_expiry: float = attrs.field(default=3600, validator=_seconds)
     secure_email_change: bool = True
     reauthentication: bool = False
+    current_password: bool = False
     manual_linking: bool = True
+    webauthn: bool = True
+    rp_id: str = "localhost"
+    rp_origins: tuple[str, ...] = attrs.field(default=("http://localhost:3000",), converter=_texts)
+    dynamic_registration: bool = True
     min_password_length: int = attrs.field(default=6, validator=_count)
     password_characters: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     providers: tuple[str, ...] = attrs.field(

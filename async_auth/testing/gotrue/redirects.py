@@ -24,12 +24,17 @@ _SESSION_MEMBERS = (
 
 def allowed_redirect(wanted: str, options: Options) -> str:
     """Return the address if it may be gone to, or the site's, without a word, as GoTrue does."""
+    return wanted if is_allowed(wanted, options) else options.site_url
+
+
+def is_allowed(wanted: str, options: Options) -> bool:
+    """Return whether browsers may be sent to this address."""
     if not urlsplit(wanted).scheme:
-        return options.site_url
+        return False
     if options.redirect_urls is None or wanted.startswith(options.site_url):
-        return wanted
+        return True
     patterns = (re.escape(url).replace(r"\*", ".*") for url in options.redirect_urls)
-    return wanted if any(re.fullmatch(one, wanted) for one in patterns) else options.site_url
+    return any(re.fullmatch(one, wanted) for one in patterns)
 
 
 def with_code(where: str, code: str, status: HTTPStatus) -> Answer:

@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 
 from async_auth.testing.gotrue.pkce import Flow
+from async_auth.testing.webauthn.relying_party import Credential
 
 _NANOSECONDS = 1_000_000_000
 
@@ -90,7 +91,14 @@ class Identity:
 
 @attrs.define(kw_only=True)
 class Factor:
-    """A second factor. *secret* is a TOTP key in base 32; a phone has a number in its place."""
+    """
+    A second factor.
+
+    Args:
+        phone: Of a phone: its number.
+        secret: Of an app: its TOTP key in base 32.
+        credential: Of a security key that is verified: what it registered.
+    """
 
     factor_type: str
     created_at: float
@@ -98,6 +106,7 @@ class Factor:
     friendly_name: str = ""
     phone: str = ""
     secret: str = attrs.field(default="", repr=False)
+    credential: Credential | None = None
     is_verified: bool = False
     last_challenged_at: float | None = None
     id: str = attrs.field(factory=new_id)
@@ -119,6 +128,26 @@ class Factor:
 
 
 @attrs.define(kw_only=True)
+class Passkey:
+    """A key that its user can sign in with, without a password."""
+
+    credential: Credential
+    created_at: float
+    friendly_name: str = ""
+    last_used_at: float | None = None
+    id: str = attrs.field(factory=new_id)
+
+    def wire_form(self) -> dict[str, Any]:
+        """Return the passkey as GoTrue shows it."""
+        shown = {"id": self.id, "created_at": rfc3339(self.created_at)}
+        if self.friendly_name:
+            shown["friendly_name"] = self.friendly_name
+        if self.last_used_at is not None:
+            shown["last_used_at"] = rfc3339(self.last_used_at)
+        return shown
+
+
+@attrs.define(kw_only=True)
 class User:
     """A user. An e-mail address or phone number that is not there is the empty string."""
 
@@ -133,6 +162,9 @@ class User:
     user_metadata: dict[str, Any] = attrs.field(factory=dict)
     identities: list[Identity] = attrs.field(factory=list)
     factors: list[Factor] = attrs.field(factory=list)
+    passkeys: list[Passkey] = attrs.field(factory=list)
+    #: Whether a company's identity provider answers for them.
+    is_sso_user: bool = False
     is_anonymous: bool = False
     email_confirmed_at: float | None = None
     phone_confirmed_at: float | None = None
@@ -230,6 +262,8 @@ class SessionRow:
         family: The refresh tokens of version 1, the oldest first; empty in version 2.
         counter: Of version 2: how often it was rotated.
         key: Of version 2: what its refresh tokens are made with.
+        client_id: The OAuth client that it is for; empty for the user's own.
+        scope: What that client may do.
     """
 
     user_id: str
@@ -243,6 +277,8 @@ class SessionRow:
     family: list[RefreshToken] = attrs.field(factory=list)
     counter: int = 0
     key: bytes = attrs.field(factory=lambda: secrets.token_bytes(32), repr=False)
+    client_id: str = ""
+    scope: str = ""
 
     @property
     def aal(self) -> str:
@@ -261,12 +297,29 @@ class Challenge:
     A second factor that was asked for.
 
     Args:
-        code: What was sent to a phone; empty for TOTP.
+        code: What was sent to a phone.
+        webauthn: What a security key has to sign.
     """
 
     factor_id: str
     made_at: float
     code: str = attrs.field(default="", repr=False)
+    webauthn: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Ceremony:
+    """
+    A passkey that was asked for.
+
+    Args:
+        challenge: What it has to sign.
+        user_id: Who registers it; `None`: somebody signs in with it.
+    """
+
+    challenge: bytes = attrs.field(repr=False)
+    user_id: str | None
+    made_at: float
 
 
 @attrs.frozen(kw_only=True)

@@ -19,7 +19,7 @@ from async_auth.testing.gotrue.rotation import Repeat, Reuse, Rotate, Verdict, j
 from async_auth.testing.gotrue.rows import RefreshToken, SessionRow, User
 
 #: What `amr` calls the second factors.
-SECOND_FACTOR_METHODS = ("totp", "mfa/phone")
+SECOND_FACTOR_METHODS = ("totp", "mfa/phone", "mfa/webauthn")
 
 
 def _count(rows: Mapping[str, object]) -> str:
@@ -64,8 +64,27 @@ class Sessions:
             if session is not but:
                 self.delete(session.id)
 
-    def open(self, user: User, method: str, *, now: float, fresh: bool = False) -> Answer:
-        """Sign the user in. *fresh*: this very request made the user."""
+    def open(
+        self,
+        user: User,
+        method: str,
+        *,
+        now: float,
+        fresh: bool = False,
+        client_id: str = "",
+        scope: str = "",
+    ) -> Answer:
+        """
+        Sign the user in.
+
+        Args:
+            user: Whom.
+            method: How they showed who they are, for `amr`.
+            now: When.
+            fresh: Whether this very request made the user.
+            client_id: The OAuth client that the session is for, if it is for one.
+            scope: What that may do.
+        """
         user.last_sign_in_at = user.updated_at = now
         self._opened += 1
         session = SessionRow(
@@ -74,6 +93,8 @@ class Sessions:
             refreshed_at=now,
             number=self._opened,
             amr={method: now},
+            client_id=client_id,
+            scope=scope,
             token_version=self.options.token_version,
         )
         self.rows[session.id] = session
@@ -82,14 +103,17 @@ class Sessions:
         headers = {"sb-auth-user-id": user.id, "sb-auth-session-id": session.id}
         return self._answer(user, session, headers, now=now, fresh=fresh)
 
-    def refresh(self, text: str, users: Mapping[str, User], *, now: float) -> Answer:
-        """Spend a refresh token: POST /token?grant_type=refresh_token."""
+    def refresh(
+        self, text: str, users: Mapping[str, User], *, now: float, client_id: str = ""
+    ) -> Answer:
+        """Spend a refresh token: POST /token, or POST /oauth/token as an OAuth client."""
         session, token, counter = self._find(text)
         user = users[session.user_id]
         headers = {"sb-auth-user-id": user.id}
         if user.is_banned(now):
             raise Refusal(400, "user_banned", "Invalid Refresh Token: User Banned", headers=headers)
         headers["sb-auth-session-id"] = session.id
+        _check_client(session, client_id, headers)
         self._check_validity(session, headers, now=now)
         verdict: Verdict = (
             judge_v2(counter, session, self.options, now=now)
@@ -238,6 +262,7 @@ class Sessions:
         return Answer(body, headers)
 
     def _claims(self, user: User, session: SessionRow, *, now: float) -> dict[str, Any]:
+        of_client = {"client_id": session.client_id, "scope": session.scope}
         # No jti and whole seconds: two tokens of one second are the same text under HS256.
         return {
             "iss": self.issuer,
@@ -257,4 +282,18 @@ class Sessions:
             ],
             "session_id": session.id,
             "is_anonymous": user.is_anonymous,
+            **{name: value for name, value in of_client.items() if value},
         }
+
+
+def _check_client(session: SessionRow, client_id: str, headers: Mapping[str, str]) -> None:
+    """Refuse who is not the OAuth client that the session is for, or any client if it is not."""
+    if session.client_id == client_id:
+        return
+    if not session.client_id:
+        why = "Client authentication not allowed for non-OAuth session"
+    elif not client_id:
+        why = "Client authentication required for OAuth session"
+    else:
+        why = "Client does not match the session's OAuth client"
+    raise Refusal(400, "invalid_client", why, headers=headers, oauth=True)

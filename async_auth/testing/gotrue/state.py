@@ -24,10 +24,12 @@ from async_auth.testing.gotrue.credentials import (
 )
 from async_auth.testing.gotrue.grants import Grants
 from async_auth.testing.gotrue.identity_provider import IdentityProvider
+from async_auth.testing.gotrue.oauth_rows import Authorization, OAuthClient, OAuthConsent
 from async_auth.testing.gotrue.options import Options
 from async_auth.testing.gotrue.post import Post, Target
 from async_auth.testing.gotrue.refusals import Refusal
 from async_auth.testing.gotrue.rows import (
+    Ceremony,
     Challenge,
     Identity,
     Password,
@@ -37,6 +39,7 @@ from async_auth.testing.gotrue.rows import (
     new_id,
 )
 from async_auth.testing.gotrue.sessions import Sessions
+from async_auth.testing.webauthn.relying_party import RelyingParty
 
 _BEARER = re.compile(r"bearer\s+(\S+)\s*\Z", re.IGNORECASE)
 
@@ -76,6 +79,16 @@ class GoTrueState:
     trips: dict[str, Trip] = attrs.field(factory=dict, repr=False)
     #: Second factors that were challenged, by the challenge's id.
     challenges: dict[str, Challenge] = attrs.field(factory=dict, repr=False)
+    #: Passkeys that were asked for, by the challenge's id.
+    ceremonies: dict[str, Ceremony] = attrs.field(factory=dict, repr=False)
+    #: Programs that users may let in, by id, the oldest first.
+    oauth_clients: dict[str, OAuthClient] = attrs.field(factory=dict, repr=False)
+    #: What these asked for, by the authorization's id.
+    authorizations: dict[str, Authorization] = attrs.field(factory=dict, repr=False)
+    #: What was granted to them, by user and client.
+    consents: dict[tuple[str, str], OAuthConsent] = attrs.field(factory=dict, repr=False)
+    #: Companies' identity providers by id, and the domains whose people sign in there.
+    sso_providers: dict[str, tuple[str, ...]] = attrs.field(factory=dict, repr=False)
     users: dict[str, User] = attrs.field(factory=dict, repr=False)
     #: E-mail addresses and phone numbers, to user ids.
     _names: dict[str, str] = attrs.field(factory=dict, repr=False)
@@ -94,6 +107,11 @@ class GoTrueState:
     def keys(self) -> tokens.KeyRing:
         """What access tokens are signed with."""
         return self.sessions.keys
+
+    @property
+    def relying_party(self) -> RelyingParty:
+        """Whom passkeys and security keys are shown to."""
+        return RelyingParty(id=self.options.rp_id, name="Test", origins=self.options.rp_origins)
 
     # ── signing up and in ──────────────────────────────────────────────────────────────────────
 
@@ -180,9 +198,9 @@ class GoTrueState:
         answer = self.sessions.open(user, "password", now=now)
         return attrs.evolve(answer, body={**answer.body, "weak_password": None})
 
-    def refresh(self, text: str, *, now: float) -> Answer:
-        """Spend a refresh token: POST /token?grant_type=refresh_token."""
-        return self.sessions.refresh(text, self.users, now=now)
+    def refresh(self, text: str, *, now: float, client_id: str = "") -> Answer:
+        """Spend a refresh token: POST /token, or POST /oauth/token as an OAuth client."""
+        return self.sessions.refresh(text, self.users, now=now, client_id=client_id)
 
     # ── with an access token ───────────────────────────────────────────────────────────────────
 
@@ -312,13 +330,17 @@ class GoTrueState:
         self.sessions.delete_of(user_id)
         self.post.drop(user_id)
         for name in filter(None, (user.email, user.phone)):
-            self._names.pop(name, None)
+            # An SSO user's address may be another user's name.
+            if self._names.get(name) == user_id:
+                del self._names[name]
+        for consent in [one for one in self.consents if one[0] == user_id]:
+            del self.consents[consent]
         if not soft:
             del self.users[user_id]
             return
         user.email = user.phone = ""
         user.password, user.deleted_at = None, now
-        user.identities, user.factors = [], []
+        user.identities, user.factors, user.passkeys = [], [], []
 
     def find(self, name: str) -> User | None:
         """Return whose e-mail address or phone number this is."""

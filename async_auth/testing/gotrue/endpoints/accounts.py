@@ -9,6 +9,7 @@ from async_auth.testing.gotrue.changes import Changes, update_user
 from async_auth.testing.gotrue.oauth import sign_in_with_id_token
 from async_auth.testing.gotrue.refusals import Refusal
 from async_auth.testing.gotrue.verification import exchange_code
+from async_auth.testing.gotrue.web3 import sign_in_with_wallet
 
 
 def _sign_up(call: Call) -> Answer:
@@ -66,11 +67,23 @@ def _id_token(call: Call) -> Answer:
     )
 
 
+def _web3(call: Call) -> Answer:
+    form = call.form()
+    return sign_in_with_wallet(
+        call.state,
+        chain=bodies.text(form, "chain"),
+        message=bodies.text(form, "message"),
+        signature=bodies.text(form, "signature"),
+        now=call.now,
+    )
+
+
 _GRANTS = {
     "password": _sign_in,
     "refresh_token": _refresh,
     "pkce": _exchange,
     "id_token": _id_token,
+    "web3": _web3,
 }
 
 
@@ -87,6 +100,7 @@ def _update_user(call: Call) -> Answer:
             email=bodies.text(form, "email"),
             phone=bodies.text(form, "phone"),
             password=bodies.text(form, "password"),
+            current_password=bodies.text(form, "current_password"),
             nonce=bodies.text(form, "nonce"),
             data=bodies.mapping(form, "data"),
         ),

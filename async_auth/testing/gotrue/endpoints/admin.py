@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 
-from async_auth.testing.gotrue import admin, bodies, links
+from async_auth.testing.gotrue import admin, bodies, links, oauth_clients, passkeys
 from async_auth.testing.gotrue.answers import Answer
 from async_auth.testing.gotrue.calls import Call, Handler, Route
+from async_auth.testing.gotrue.oauth_rows import OAuthClient
 from async_auth.testing.gotrue.rows import User
 
 
@@ -76,6 +77,42 @@ def _delete_factor(call: Call) -> Answer:
     return admin.delete_factor(call.state, _user(call), call.names["factor_id"])
 
 
+def _list_passkeys(call: Call) -> Answer:
+    return passkeys.list_passkeys(_user(call))
+
+
+def _delete_passkey(call: Call) -> Answer:
+    return passkeys.delete(_user(call), call.names["passkey_id"])
+
+
+def _client(call: Call) -> OAuthClient:
+    return oauth_clients.find_client(call.state, call.names["client_id"])
+
+
+def _list_clients(call: Call) -> Answer:
+    return oauth_clients.list_clients(call.state)
+
+
+def _register_client(call: Call) -> Answer:
+    return oauth_clients.register(call.state, call.form(), registration_type="manual", now=call.now)
+
+
+def _get_client(call: Call) -> Answer:
+    return Answer(_client(call).wire_form())
+
+
+def _update_client(call: Call) -> Answer:
+    return oauth_clients.update(_client(call), call.form(), now=call.now)
+
+
+def _delete_client(call: Call) -> Answer:
+    return oauth_clients.delete(call.state, _client(call))
+
+
+def _regenerate_secret(call: Call) -> Answer:
+    return oauth_clients.regenerate_secret(_client(call), now=call.now)
+
+
 def _invite(call: Call) -> Answer:
     form = call.form()
     return links.invite(
@@ -111,6 +148,14 @@ ROUTES = tuple(
         ("GET", "/admin/users/{user_id}/factors", _list_factors),
         ("PUT", "/admin/users/{user_id}/factors/{factor_id}", _update_factor),
         ("DELETE", "/admin/users/{user_id}/factors/{factor_id}", _delete_factor),
+        ("GET", "/admin/users/{user_id}/passkeys", _list_passkeys),
+        ("DELETE", "/admin/users/{user_id}/passkeys/{passkey_id}", _delete_passkey),
+        ("GET", "/admin/oauth/clients", _list_clients),
+        ("POST", "/admin/oauth/clients", _register_client),
+        ("GET", "/admin/oauth/clients/{client_id}", _get_client),
+        ("PUT", "/admin/oauth/clients/{client_id}", _update_client),
+        ("DELETE", "/admin/oauth/clients/{client_id}", _delete_client),
+        ("POST", "/admin/oauth/clients/{client_id}/regenerate_secret", _regenerate_secret),
         ("POST", "/admin/generate_link", _generate_link),
         ("POST", "/invite", _invite),
     )

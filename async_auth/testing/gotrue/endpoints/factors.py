@@ -26,14 +26,12 @@ def _challenge(call: Call) -> Answer:
 
 def _verify(call: Call) -> Answer:
     caller, form = call.caller(), call.form()
-    return factors.verify(
-        call.state,
-        caller,
-        call.names["factor_id"],
+    proof = factors.FactorProof(
         challenge_id=bodies.text(form, "challenge_id"),
         code=bodies.text(form, "code"),
-        now=call.now,
+        webauthn=bodies.mapping(form, "webauthn"),
     )
+    return factors.verify(call.state, caller, call.names["factor_id"], proof, now=call.now)
 
 
 def _unenroll(call: Call) -> Answer:
