@@ -173,3 +173,43 @@ async def test_a_token_without_a_session_raises_none(client: Any, mfa: Mfa) -> N
     reply = await Mfa(client, client.server.sign(claims)).verify(factor)
 
     assert (403, "session_not_found") == reply.error
+
+
+# ── security keys ──────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_security_key_is_answered_with_a_ceremony(client: Any, mfa: Mfa) -> None:
+    """A code is none, and neither is a form without its parts."""
+    factor = (await mfa.enroll(factor_type="webauthn", friendly_name="Key")).json
+    assert {"id", "type", "friendly_name"} == set(factor)
+    asked = (await mfa.challenge(factor["id"])).json
+    path = f"/factors/{factor['id']}/verify"
+    for shown in ({}, {"type": "other"}, {"type": "create"}, {"type": "create", "x": 1}):
+        body = {"challenge_id": asked["id"], "code": "123456", "webauthn": shown}
+        reply = await client.call("POST", path, body, token=mfa.token)
+        assert (400, "validation_failed") == reply.error
+
+
+async def test_another_key_is_not_the_factor(client: Any, mfa: Mfa) -> None:
+    """A key that nobody enrolled is refused as the real server does, with a 500."""
+    key, stranger = client.server.authenticator(), client.server.authenticator()
+    factor = (await mfa.enroll(factor_type="webauthn", friendly_name="Key")).json
+    path = f"/factors/{factor['id']}/verify"
+    asked = (await mfa.challenge(factor["id"])).json
+    options = asked["webauthn"]["credential_options"]
+    stranger.create(options)
+    shown = {"type": "create", "credential_response": key.create(options)}
+    body = {"challenge_id": asked["id"], "webauthn": shown}
+    session = (await client.call("POST", path, body, token=mfa.token)).json
+    assert "aal2" == aal(session)
+
+    asked = (await mfa.challenge(factor["id"])).json
+    options = asked["webauthn"]["credential_options"]["publicKey"]
+    open_to_all = {name: value for name, value in options.items() if name != "allowCredentials"}
+    shown = {"type": "request", "credential_response": stranger.get(open_to_all)}
+    body = {"challenge_id": asked["id"], "webauthn": shown}
+    reply = await client.call("POST", path, body, token=session["access_token"])
+    assert (500, "unexpected_failure") == reply.error
+    body["webauthn"]["credential_response"] = key.get(options)
+    reply = await client.call("POST", path, body, token=session["access_token"])
+    assert 200 == reply.status
