@@ -74,7 +74,9 @@ async def test_who_may_not_sign_in_is_told_at_the_page(client: Any) -> None:
 
 async def test_a_domain_is_one_companys(client: Any) -> None:
     """The second one is refused, and not added."""
+    assert not (await client.call("GET", "/settings")).json["saml_enabled"]
     client.server.add_sso_provider("a.example", "b.example")
+    assert (await client.call("GET", "/settings")).json["saml_enabled"]
     with pytest.raises(ConfigurationError, match="another provider's"):
         client.server.add_sso_provider("c.example", "B.example")
     assert (404, "sso_provider_not_found") == (await client.post("/sso", domain="c.example")).error

@@ -27,7 +27,7 @@ def _settings(call: Call) -> Answer:
             "mailer_autoconfirm": options.autoconfirm,
             "phone_autoconfirm": options.autoconfirm,
             "sms_provider": "",
-            "saml_enabled": False,
+            "saml_enabled": bool(call.state.sso_providers),
         }
     )
 
