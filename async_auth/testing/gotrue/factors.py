@@ -145,7 +145,7 @@ def verify(
     """Answer a challenge: POST /factors/:id/verify. The session becomes an aal2 one."""
     user, factor = caller.user, find_factor(caller.user, factor_id)
     if factor.factor_type == "webauthn":
-        _check_form(proof)
+        _check_form(factor, proof)
     asked = state.challenges.get(proof.challenge_id)
     if asked is None or asked.factor_id != factor_id:
         # The real server says this of a challenge that was answered already, too.
@@ -194,13 +194,16 @@ def _check_code(factor: Factor, code: str, asked: Challenge, *, now: float) -> N
         raise Refusal(422, "mfa_verification_failed", f"Invalid {kind} code entered")
 
 
-def _check_form(proof: FactorProof) -> None:
+def _check_form(factor: Factor, proof: FactorProof) -> None:
     if not proof.webauthn:
         raise invalid("WebAuthn config required")
     if proof.webauthn.get("type") not in ("create", "request"):
         raise invalid("WebAuthn type must be create or request")
     if not isinstance(proof.webauthn.get("credential_response"), Mapping):
         raise invalid("credential_response required")
+    # Not as read in the source: a key that is made on the spot would show nothing.
+    if (proof.webauthn["type"] == "request") != factor.is_verified:
+        raise invalid("WebAuthn type must be the one of the challenge")
 
 
 def _check_key(state: GoTrueState, user: User, proof: FactorProof, asked: Challenge) -> Credential:

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from async_auth.core import jwt
+from async_auth.testing import SoftwareAuthenticator
 
 
 @attrs.frozen
@@ -190,26 +191,75 @@ async def test_a_security_key_is_answered_with_a_ceremony(client: Any, mfa: Mfa)
         assert (400, "validation_failed") == reply.error
 
 
+@attrs.frozen
+class KeyHolder:
+    """Somebody with a security key, and the factor that it is."""
+
+    client: Any
+    key: SoftwareAuthenticator
+    factor_id: str
+
+    async def ask(self, token: str) -> tuple[str, dict[str, Any]]:
+        """Ask for the factor, and return the challenge's id and the options."""
+        path = f"/factors/{self.factor_id}/challenge"
+        asked = (await self.client.call("POST", path, {}, token=token)).json
+        return asked["id"], asked["webauthn"]["credential_options"]["publicKey"]
+
+    async def show(self, token: str, challenge_id: str, kind: str, answer: object) -> Any:
+        """Show what the ceremony brought."""
+        shown = {"type": kind, "credential_response": answer}
+        body = {"challenge_id": challenge_id, "webauthn": shown}
+        return await self.client.call(
+            "POST", f"/factors/{self.factor_id}/verify", body, token=token
+        )
+
+
+async def with_key(client: Any, token: str, name: str = "Key") -> tuple[KeyHolder, str]:
+    """Enroll a new security key, and return it with the session's new token."""
+    form = {"factor_type": "webauthn", "friendly_name": name}
+    factor = (await client.call("POST", "/factors", form, token=token)).json
+    holder = KeyHolder(client, client.server.authenticator(), factor["id"])
+    challenge_id, options = await holder.ask(token)
+    reply = await holder.show(token, challenge_id, "create", holder.key.create(options))
+    assert "aal2" == aal(reply.json)
+    return holder, reply.json["access_token"]
+
+
 async def test_another_key_is_not_the_factor(client: Any, mfa: Mfa) -> None:
     """A key that nobody enrolled is refused as the real server does, with a 500."""
-    key, stranger = client.server.authenticator(), client.server.authenticator()
-    factor = (await mfa.enroll(factor_type="webauthn", friendly_name="Key")).json
-    path = f"/factors/{factor['id']}/verify"
-    asked = (await mfa.challenge(factor["id"])).json
-    options = asked["webauthn"]["credential_options"]
-    stranger.create(options)
-    shown = {"type": "create", "credential_response": key.create(options)}
-    body = {"challenge_id": asked["id"], "webauthn": shown}
-    session = (await client.call("POST", path, body, token=mfa.token)).json
-    assert "aal2" == aal(session)
-
-    asked = (await mfa.challenge(factor["id"])).json
-    options = asked["webauthn"]["credential_options"]["publicKey"]
+    holder, token = await with_key(client, mfa.token)
+    challenge_id, options = await holder.ask(token)
+    stranger = client.server.authenticator()
+    made = stranger.create(
+        {
+            "rp": {},
+            "user": {"id": "YQ"},
+            "challenge": options["challenge"],
+            "pubKeyCredParams": [{"alg": -7}],
+        }
+    )
     open_to_all = {name: value for name, value in options.items() if name != "allowCredentials"}
-    shown = {"type": "request", "credential_response": stranger.get(open_to_all)}
-    body = {"challenge_id": asked["id"], "webauthn": shown}
-    reply = await client.call("POST", path, body, token=session["access_token"])
+    reply = await holder.show(token, challenge_id, "request", stranger.get(open_to_all))
     assert (500, "unexpected_failure") == reply.error
-    body["webauthn"]["credential_response"] = key.get(options)
-    reply = await client.call("POST", path, body, token=session["access_token"])
+    # One that is made on the spot shows nothing.
+    reply = await holder.show(token, challenge_id, "create", made)
+    assert (400, "validation_failed") == reply.error
+    reply = await holder.show(token, challenge_id, "request", holder.key.get(options))
     assert 200 == reply.status
+
+
+async def test_each_key_is_its_own_factor(client: Any, mfa: Mfa) -> None:
+    """Either is shown; neither takes the other's place; a copy gives itself away."""
+    first, token = await with_key(client, mfa.token, "First")
+    second, token = await with_key(client, token, "Second")
+    for holder, asked in ((second, second), (first, second), (second, first), (first, first)):
+        challenge_id, options = await asked.ask(token)
+        assert 2 == len(options["allowCredentials"])
+        reply = await asked.show(token, challenge_id, "request", holder.key.get(options))
+        assert 200 == reply.status
+    older, newer = [await first.ask(token) for _ in range(2)]
+    copied = first.key.get(older[1])
+    reply = await first.show(token, newer[0], "request", first.key.get(newer[1]))
+    assert 200 == reply.status
+    reply = await first.show(token, older[0], "request", copied)
+    assert (500, "unexpected_failure") == reply.error

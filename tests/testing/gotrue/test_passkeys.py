@@ -111,6 +111,16 @@ async def test_a_key_is_registered_once(client: Any, keys: Keys) -> None:
     assert (422, "webauthn_credential_exists") == reply.error
 
 
+async def test_a_copy_of_a_key_gives_itself_away(keys: Keys) -> None:
+    """Its count does not rise above the one that was seen last."""
+    await keys.register()
+    older, newer = [await keys.begin("authentication") for _ in range(2)]
+    copied = keys.authenticator.get(older.json["options"])
+    assert 200 == (await keys.finish(newer, "authentication")).status
+    reply = await keys.finish(older, "authentication", credential=copied)
+    assert (400, "webauthn_verification_failed") == reply.error
+
+
 async def test_who_has_too_many_gets_no_more(keys: Keys) -> None:
     """Ten are enough."""
     for _ in range(10):
