@@ -8,7 +8,7 @@ people: passwords are hashed cheaply and no code is guarded from guessing. It pr
 Signatures are really verified: of its own tokens, of id tokens, of passkeys and security keys
 (ES256 with attestation `none` only), and of wallets (Solana and Ethereum). SSO goes without SAML.
 Its OAuth server issues no id tokens and has no `/oauth/userinfo`. There are no CAPTCHAs, hooks,
-custom providers, audit log, nor administration of SSO providers.
+nor audit log.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from async_auth.testing.gotrue.faults import Faults
 from async_auth.testing.gotrue.identity_provider import IdentityProvider
 from async_auth.testing.gotrue.options import Options
 from async_auth.testing.gotrue.post import Message, Post
+from async_auth.testing.gotrue.provider_rows import SsoProvider
 from async_auth.testing.gotrue.refusals import Refusal
-from async_auth.testing.gotrue.rows import new_id
 from async_auth.testing.gotrue.sessions import Sessions
+from async_auth.testing.gotrue.sso_providers import free_domains
 from async_auth.testing.gotrue.state import GoTrueState
 from async_auth.testing.gotrue.tokens import KeyRing
 from async_auth.testing.webauthn.authenticator import SoftwareAuthenticator
@@ -329,12 +330,12 @@ class GoTrueServer:
         Raises:
             ConfigurationError: A domain is taken.
         """
-        wanted = tuple(domain.lower() for domain in domains)
-        if any(set(wanted) & set(others) for others in self._state.sso_providers.values()):
-            raise ConfigurationError("add_sso_provider: a domain is another provider's already.")
-        provider_id = new_id()
-        self._state.sso_providers[provider_id] = wanted
-        return provider_id
+        now = self.clock.now()
+        with _as_configuration_error("add_sso_provider"):
+            wanted = free_domains(self._state, domains, None)
+        provider = SsoProvider(domains=wanted, created_at=now, updated_at=now)
+        self._state.sso_providers[provider.id] = provider
+        return provider.id
 
     def open_session(self, user_id: str) -> dict[str, Any]:
         """Sign a user in without a request and return the session as `/token` answers it."""

@@ -89,7 +89,8 @@ def begin_trip(
 
 
 def _check_provider(state: GoTrueState, name: str) -> None:
-    if name not in state.options.providers:
+    custom = state.custom_providers.get(name)
+    if name not in state.options.providers and not (custom and custom.is_enabled):
         raise invalid("Unsupported provider: provider is not enabled")
 
 

@@ -37,9 +37,9 @@ def begin(
     if provider_id and not is_uuid(provider_id):
         raise invalid("provider_id must be an UUID")
     found = provider_id if provider_id in state.sso_providers else ""
-    for known_id, domains in state.sso_providers.items():
-        if domain.lower() in domains:
-            found = known_id
+    for known in state.sso_providers.values():
+        if domain.lower() in known.domains:
+            found = known.id
     if not found:
         why = "No such SSO provider" if provider_id else "No SSO provider assigned for this domain"
         raise Refusal(404, "sso_provider_not_found", why)

@@ -27,6 +27,7 @@ from async_auth.testing.gotrue.identity_provider import IdentityProvider
 from async_auth.testing.gotrue.oauth_rows import Authorization, OAuthClient, OAuthConsent
 from async_auth.testing.gotrue.options import Options
 from async_auth.testing.gotrue.post import Post, Target
+from async_auth.testing.gotrue.provider_rows import CustomProvider, SsoProvider
 from async_auth.testing.gotrue.refusals import Refusal
 from async_auth.testing.gotrue.rows import (
     Ceremony,
@@ -87,8 +88,10 @@ class GoTrueState:
     authorizations: dict[str, Authorization] = attrs.field(factory=dict, repr=False)
     #: What was granted to them, by user and client.
     consents: dict[tuple[str, str], OAuthConsent] = attrs.field(factory=dict, repr=False)
-    #: Companies' identity providers by id, and the domains whose people sign in there.
-    sso_providers: dict[str, tuple[str, ...]] = attrs.field(factory=dict, repr=False)
+    #: Providers of the project's own, by identifier.
+    custom_providers: dict[str, CustomProvider] = attrs.field(factory=dict, repr=False)
+    #: Companies' identity providers, by id.
+    sso_providers: dict[str, SsoProvider] = attrs.field(factory=dict, repr=False)
     users: dict[str, User] = attrs.field(factory=dict, repr=False)
     #: E-mail addresses and phone numbers, to user ids.
     _names: dict[str, str] = attrs.field(factory=dict, repr=False)

@@ -11,7 +11,9 @@ from async_auth.testing.gotrue.oauth_rows import OAuthClient
 from async_auth.testing.gotrue.rows import User
 
 
-def _for_admins(handler: Handler) -> Handler:
+def for_admins(handler: Handler) -> Handler:
+    """Let nobody through but who bears an administrator's token."""
+
     @functools.wraps(handler)
     def guarded(call: Call) -> Answer:
         admin.check_admin(call.state, call.authorization, now=call.now)
@@ -138,7 +140,7 @@ def _generate_link(call: Call) -> Answer:
 
 
 ROUTES = tuple(
-    Route(method, path, _for_admins(handler))
+    Route(method, path, for_admins(handler))
     for method, path, handler in (
         ("GET", "/admin/users", _list_users),
         ("POST", "/admin/users", _create_user),
