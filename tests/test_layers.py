@@ -28,9 +28,11 @@ LAYERS = {
     # adapters: one file per thing outside
     "clock": 3,
     "jwks": 3,
+    "loopback": 3,
     "stores": 3,
     "transport": 3,
     "verifier": 3,
+    "web_browser": 3,
     # shell: the owner of the tasks
     "engine": 4,
     # façades

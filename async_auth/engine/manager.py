@@ -11,7 +11,8 @@ import asyncio
 import functools
 import random as randomness
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -138,7 +139,7 @@ class SessionManager:
         self._end_of_runtime: weakref.finalize[..., Any] | None = None
         self._loaded = False
         self._loading: Flight[None] | None = None
-        #: Requests in callers' own tasks, which a close ends.
+        #: Waits in callers' own tasks, which a close ends.
         self._sending: set[asyncio.Timeout] = set()
         self._handout = Handout(self._keeper, self._state, clock)
         self._sign_ins = SignIns(
@@ -429,16 +430,29 @@ class SessionManager:
             NetworkError: No answer.
             ManagerClosed: After `aclose()`, and if that comes before the answer.
         """
+        async with self.while_open():
+            return await self._refresher.send(request)
+
+    @asynccontextmanager
+    async def while_open(self) -> AsyncIterator[None]:
+        """
+        Run a block of the caller's own that waits for something outside, until `aclose()`.
+
+        Raises:
+            ManagerClosed: After `aclose()`, and if that comes before the block's end.
+        """
         await self._ready()
+        scope = asyncio.timeout(None)
         try:
-            async with asyncio.timeout(None) as scope:
+            async with scope:
                 self._sending.add(scope)
                 try:
-                    return await self._refresher.send(request)
+                    yield
                 finally:
                     self._sending.discard(scope)
         except TimeoutError:
-            # Not the request's own timeout, which is a NetworkError: `aclose()` ended the scope.
+            if not scope.expired():
+                raise
             raise ManagerClosed from None
 
     async def sign_out(self, **options: Any) -> None:

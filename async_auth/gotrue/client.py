@@ -26,9 +26,9 @@ from async_auth.events import TokenRefreshed
 from async_auth.gotrue import parsing, requests
 from async_auth.gotrue.account import Account
 from async_auth.gotrue.admin import Admin
+from async_auth.gotrue.browser import SigningInByBrowser
 from async_auth.gotrue.caller import Caller, is_bad_jwt
 from async_auth.gotrue.consent import Consent
-from async_auth.gotrue.elsewhere import SigningInElsewhere
 from async_auth.gotrue.mfa import Mfa
 from async_auth.gotrue.models import AuthResponse, Claims, User
 from async_auth.gotrue.passkeys import Passkeys
@@ -49,7 +49,7 @@ _FLOWS = ("pkce", "implicit")
 _SEGMENTS = 3
 
 
-class GoTrueClient(SigningIn, SigningInElsewhere, Account, Facade):
+class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
     """
     A GoTrue (Supabase Auth) session, kept alive.
 

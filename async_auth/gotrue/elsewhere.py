@@ -128,9 +128,7 @@ class SigningInElsewhere:
                 "this code; begin anew.",
                 code="pkce_code_verifier_not_found",
             )
-        answer, flow = await self._exchange(code, flows)
-        event = PasswordRecovery if flow.recovery else SignedIn
-        response = await self._caller.adopt(answer, event=event, order=order)
+        response, flow = await self._finish(code, flows, order=order)
         await self._ring.end(flow)
         return response
 
@@ -250,6 +248,14 @@ class SigningInElsewhere:
             raise AuthSessionMissing("Auth session missing! The address has no refresh token.")
         adopted = await self._caller.manager.adopt(session, event=event, order=order)
         return AuthResponse(adopted.user, adopted)
+
+    async def _finish(
+        self, code: str, flows: list[PkceFlow], *, order: int
+    ) -> tuple[AuthResponse, PkceFlow]:
+        """Make the session that the code stands for the current one; return whose code it was."""
+        answer, flow = await self._exchange(code, flows)
+        event = PasswordRecovery if flow.recovery else SignedIn
+        return await self._caller.adopt(answer, event=event, order=order), flow
 
     async def _exchange(self, code: str, flows: list[PkceFlow]) -> tuple[Answer, PkceFlow]:
         """Return the first answer that is not about a wrong verifier, and the flow it is to."""

@@ -1,0 +1,113 @@
+"""Reads what a browser brings back from GoTrue to a port of ours. Pure.
+
+Only what bears the state that we sent out counts. An answer stands in the query; in the fragment,
+which no server sees, may stand an error, or the tokens themselves (the implicit flow, which is
+not what we asked for): a script on our page tells us which, and never the tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+import attrs
+
+from async_auth.errors import ApiError, AuthError, ProtocolError
+from async_auth.gotrue.failures import read_refusal
+from async_auth.http_messages import Response
+
+#: What our script says of a fragment that is no error.
+FRAGMENT = "fragment"
+_ERROR_MEMBERS = ("error", "error_code", "error_description")
+_FIELDS_MAX = 20
+
+
+@attrs.frozen
+class Code:
+    """The code that is good for a session."""
+
+    value: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Refused:
+    """What went wrong before there was a code."""
+
+    error: AuthError
+
+
+@attrs.frozen
+class InFragment:
+    """Our own sign-in, and nothing in the query: the script has to look at the fragment."""
+
+
+@attrs.frozen
+class Stranger:
+    """Not of this sign-in."""
+
+
+@attrs.frozen
+class Nowhere:
+    """Another path, such as that of an icon."""
+
+
+Callback = Code | Refused | InFragment | Stranger | Nowhere
+
+
+def read_callback(target: str, *, path: str, state: str) -> Callback:
+    """
+    Say what a request at our port is.
+
+    Args:
+        target: Its path and query.
+        path: Where browsers are expected.
+        state: What this sign-in is known by.
+    """
+    place, _, query = target.partition("?")
+    if place != path:
+        return Nowhere()
+    members = _members(query)
+    if members is None or not _same(members.get("state", ""), state):
+        return Stranger()
+    if FRAGMENT in members:
+        return Refused(_odd_fragment(members[FRAGMENT]))
+    if any(name in members for name in _ERROR_MEMBERS):
+        return Refused(_error(members, state))
+    if members.get("code"):
+        return Code(members["code"])
+    return InFragment()
+
+
+def _members(query: str) -> dict[str, str] | None:
+    """Return the members of a query, or `None` if one stands there twice."""
+    try:
+        found = parse_qs(query, keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+    except ValueError:
+        return None
+    if any(len(values) > 1 for values in found.values()):
+        return None
+    return {name: value for name, (value,) in found.items()}
+
+
+def _same(given: str, state: str) -> bool:
+    return secrets.compare_digest(given.encode("utf-8", "replace"), state.encode("ascii"))
+
+
+def _error(members: Mapping[str, str], state: str) -> ApiError:
+    named = {name: members[name] for name in _ERROR_MEMBERS if members.get(name, "").strip()}
+    named.setdefault("error", named.get("error_code", "unknown_error"))
+    # The same members as in an error of OAuth's shape, so they are read by the same rules.
+    body = Response(0, {"Content-Type": "application/json"}, json.dumps(named).encode())
+    refusal = read_refusal(body, secrets=(state, members.get("code")))
+    return ApiError(refusal.message, code=refusal.code)
+
+
+def _odd_fragment(what: str) -> ProtocolError:
+    if what == "tokens":
+        return ProtocolError(
+            "The server sent the browser back with tokens in the address (the implicit flow) in "
+            "place of the code that was asked for; they were not taken."
+        )
+    return ProtocolError("The server sent the browser back with neither a code nor an error.")
