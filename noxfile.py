@@ -149,9 +149,10 @@ def tests(session: nox.Session) -> None:
     session.env["COVERAGE_FILE"] = str(data)
     tracer = ("coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m")
     # Tracing may cost as much again as the test itself; a hang is still told from that.
+    elsewhere = [f"--ignore={TESTS / folder}" for folder in ("browser", "servers")]
     # A worker takes what another has not come to: one test alone is a tenth of the whole.
     spread = ("--numprocesses=auto", "--dist=worksteal", "--timeout=300")
-    pytest(session, str(TESTS), f"--ignore={TESTS / 'servers'}", *spread, tracer=tracer)
+    pytest(session, str(TESTS), *elsewhere, *spread, tracer=tracer)
 
 
 @nox.session(python=NEWEST, requires=[f"tests-{version}" for version in PYTHONS])
@@ -188,6 +189,13 @@ def servers(session: nox.Session) -> None:
     session.run(str(wheel_of_node / "bin" / "node"), str(npm), *arguments, external=True)
     session.env["SUPABASE_LITE"] = str(folder / "node_modules" / "@supabase" / "lite")
     pytest(session, str(TESTS / "servers"))
+
+
+@nox.session(python=NEWEST, requires=["wheel"], default=False)
+def browser(session: nox.Session) -> None:
+    """Sign in with a real browser; it needs `chromium` on the path."""
+    install_wheel(session, *group("tests"))
+    pytest(session, str(TESTS / "browser"), "--timeout=300")
 
 
 @nox.session(python=NEWEST, requires=["wheel"])

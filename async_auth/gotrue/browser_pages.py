@@ -31,24 +31,24 @@ body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding
 main { width: 100%; max-width: 27rem; padding: 2.5rem 2.25rem; text-align: center;
   background: var(--card); border: 1px solid var(--line); border-radius: 1rem;
   box-shadow: 0 1px 2px rgb(0 0 0 / 5%), 0 12px 32px rgb(0 0 0 / 8%) }
-svg { width: 4rem; height: 4rem; padding: 1rem; border-radius: 50%; fill: none;
-  stroke: currentColor; stroke-width: 2.5; stroke-linecap: round; stroke-linejoin: round }
+svg { width: 4.25rem; height: 4.25rem; padding: 1rem; border-radius: 50%; fill: none;
+  stroke: currentColor; stroke-width: 2.4; stroke-linecap: round; stroke-linejoin: round }
 .good svg { color: var(--good); background: var(--good-back) }
 .bad svg { color: var(--bad); background: var(--bad-back) }
 .calm svg { color: var(--calm); background: var(--calm-back) }
 h1 { margin: 1.25rem 0 .5rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em }
-p { margin: .5rem 0 0; color: var(--soft); overflow-wrap: anywhere }
-.said { margin-top: 1.25rem; padding: .75rem 1rem; text-align: start; font-size: .9rem;
-  color: var(--text); background: var(--back); border: 1px solid var(--line);
+p { margin: .5rem 0 0; color: var(--soft); overflow-wrap: anywhere; text-wrap: balance }
+.said { margin-top: 1.25rem; padding: .75rem 1rem; text-align: start; text-wrap: wrap;
+  font-size: .9rem; color: var(--text); background: var(--back); border: 1px solid var(--line);
   border-radius: .6rem }
 code { display: block; margin-top: .25rem; color: var(--soft);
   font: .8rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace }
 """
 
 _MARKS = {
-    "good": '<path d="m5 12.5 4.5 4.5L19 7.5"/>',
-    "bad": '<path d="m7 7 10 10M17 7 7 17"/>',
-    "calm": '<path d="M12 7v6M12 17v.01"/>',
+    "good": '<path d="m4 12.5 5.3 5.3L20 7"/>',
+    "bad": '<path d="m5.5 5.5 13 13M18.5 5.5l-13 13"/>',
+    "calm": '<path d="M12 4v9.5M12 19v.01"/>',
 }
 
 _PAGE = """<!doctype html>
