@@ -81,6 +81,8 @@ async def stand_ins():
         account = {"email": EMAIL, "password": PASSWORD}
         async with http.post(f"{auth.url}/signup", json=account) as answer:
             assert HTTPStatus.OK == answer.status
+        # Browsers of the examples are signed in without being asked.
+        auth.provider.sign_in_as(EMAIL)
         yield {AUTH_URL: auth.url, API_URL: f"http://127.0.0.1:{runner.addresses[0][1]}"}
     await runner.cleanup()
 

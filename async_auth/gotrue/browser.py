@@ -225,7 +225,8 @@ def _check(open_browser: object, path: object, timeout: object) -> None:
         raise ConfigurationError("open_browser must be a function that takes an address.")
     if not isinstance(path, str) or not _PATH.fullmatch(path):
         raise ConfigurationError("path must be a plain path that begins with a slash.")
-    if not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
+    number = timeout if isinstance(timeout, int | float) and timeout is not True else math.nan
+    if not 0 < number < math.inf:
         raise ConfigurationError("timeout must be seconds, more than 0.")
 
 

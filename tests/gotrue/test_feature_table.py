@@ -944,6 +944,7 @@ TABLE = (
 OURS_ONLY = {
     "get_token",
     "set_auth",
+    "sign_in_with_browser",
     "settings",
     "health",
     "admin.iter_users",

@@ -235,6 +235,10 @@ async def a_client_signs_in(http: ClientSession) -> None:
     bearer(client, origins="https://api.example.com")
 
 
+async def open_a_window(url: str) -> None:
+    """Show the address in a window of the program's own."""
+
+
 async def a_client_does_without_passwords(client: GoTrueClient) -> None:
     """Codes, links, browsers, tokens and wallets."""
     sent = await client.sign_in_with_otp(email="ann@example.com", should_create_user=False)
@@ -251,6 +255,11 @@ async def a_client_does_without_passwords(client: GoTrueClient) -> None:
         await client.exchange_code_for_session("code", flow_id=browser.flow_id), AuthResponse
     )
     assert_type(await client.get_session_from_url("https://x/?code=c"), AuthResponse)
+    assert_type(await client.sign_in_with_browser("github", open_browser=print), AuthResponse)
+    opened = await client.sign_in_with_browser(
+        "github", open_browser=open_a_window, port=[8765, 0], path="/done", timeout=60
+    )
+    assert_type(opened, AuthResponse)
     assert_type(await client.sign_in_with_sso(domain="example.com"), SSOResponse)
     assert_type(await client.sign_in_with_id_token(provider="google", token="t"), AuthResponse)
     wallet = await client.sign_in_with_web3(chain="solana", message="m", signature="s")
