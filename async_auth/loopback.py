@@ -172,7 +172,7 @@ class Visitor(asyncio.Protocol):
         self._door = door
         self._received = bytearray()
         self._answered = False
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Come in, if there is room."""
@@ -200,19 +200,17 @@ class Visitor(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """Leave."""
-        self._transport = None
         self._door.forget(self)
 
     def send(self, reply: Reply) -> None:
         """Answer and close; what was written still goes out."""
         self.waits, self._answered = False, True
-        if self._transport is not None:
-            self._transport.write(reply.wire_form())
-            self._transport.close()
+        self._transport.write(reply.wire_form())
+        self._transport.close()
 
     def hang_up(self) -> None:
         """Close without an answer; one that has been given still goes out."""
-        if self._transport is not None and not self._answered:
+        if not self._answered:
             self._transport.abort()
 
 

@@ -14,6 +14,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import assert_never
 from urllib.parse import urlencode
 
 import attrs
@@ -201,6 +202,8 @@ class Trip:
                 self._settle(code)
             case Refused(error=error):
                 self._settle(error)
+            case never:
+                assert_never(never)
         return None
 
     def end(self, page: pages.Page) -> None:

@@ -562,6 +562,30 @@ async def test_everybody_who_waits_gets_manager_closed(signed_in, make_manager, 
     assert len({id(result) for result in results}) == len(results)
 
 
+async def test_a_block_of_the_callers_own_ends_with_the_manager(make_manager):
+    """Other errors, a TimeoutError too, are the block's own; after the end none is begun."""
+    manager = make_manager()
+    with pytest.raises(TimeoutError):
+        async with manager.while_open():
+            raise TimeoutError
+
+    async def wait():
+        async with manager.while_open():
+            begun.set()
+            await asyncio.Event().wait()
+
+    begun = asyncio.Event()
+    waiting = asyncio.create_task(wait())
+    await begun.wait()
+    await manager.aclose()
+
+    with pytest.raises(ManagerClosed):
+        await waiting
+    with pytest.raises(ManagerClosed):
+        async with manager.while_open():
+            pytest.fail("The manager is closed.")
+
+
 async def test_every_later_call_gets_manager_closed(signed_in, server):
     """Also the hot path and a pinned token; what does no I/O still answers."""
     manager = await signed_in()
