@@ -10,6 +10,7 @@ and logs nothing. What is answered is its user's business.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import re
 import socket
@@ -107,6 +108,7 @@ class Door:
         self.answer = answer
         self.closed = False
         self._bound = bound
+        self._loop: asyncio.AbstractEventLoop
         self._server: asyncio.Server | None = None
         self._visitors: dict[Visitor, None] = {}
 
@@ -116,7 +118,7 @@ class Door:
 
     async def open(self) -> None:
         """Let browsers in. Whatever becomes of this call, `close()` closes."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         # In two steps: the first does not suspend, so nobody can cancel us before the server is
         # ours to close.
         self._server = await loop.create_server(
@@ -132,13 +134,23 @@ class Door:
 
     def close(self) -> None:
         """Stop listening, and hang up on who has not been answered; twice is fine."""
-        self.closed = True
-        if self._server is None:
-            self._bound.close()
-        else:
-            self._server.close()
+        if not self.closed:
+            self.closed = True
+            self._stop_listening()
         for visitor in list(self._visitors):
             visitor.hang_up()
+
+    def _stop_listening(self) -> None:
+        if self._server is None or self._loop.is_closed():
+            self._bound.close()
+            return
+        with contextlib.suppress(NotImplementedError):  # a loop that has no readers
+            self._loop.remove_reader(self._bound)
+        with contextlib.suppress(OSError):  # not every system can do this to a port
+            self._bound.shutdown(socket.SHUT_RDWR)
+        # Nobody comes any more. Who has just been accepted is shown to us in the loop's next turn;
+        # asyncio would drop that connection, unclosed, if the server were closed before.
+        self._loop.call_soon(self._server.close)
 
     def admit(self, visitor: Visitor) -> bool:
         """Make room for a new connection: at the cost of the oldest that has asked nothing."""

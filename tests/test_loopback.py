@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import socket
 from http import HTTPStatus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from async_auth import ConfigurationError
 from async_auth.loopback import (
@@ -322,3 +325,43 @@ async def test_other_failures_are_not_about_the_port(guests, monkeypatch):
     monkeypatch.setattr(socket, "socket", Broken)
     with pytest.raises(OSError, match="no buffers"):
         open_door([0], guests)
+
+
+async def test_two_doors_do_not_share_a_port(guests):
+    """Not even before they are open."""
+    door = open_door([0], guests)
+    with pytest.raises(ConfigurationError):
+        open_door([door.port], guests)
+    door.close()
+
+
+@given(st.one_of(st.binary(), st.binary().map(lambda tail: b"GET / HTTP/1.1\r\nHost: " + tail)))
+def test_no_bytes_do_harm(head):
+    """Whatever comes is a target or an answer, and an answer can be sent."""
+    found = read_request(head)
+    if isinstance(found, Reply):
+        assert found.wire_form().startswith(b"HTTP/1.1 4")
+    else:
+        assert found.startswith("/")
+
+
+async def test_who_comes_in_the_moment_of_closing_is_hung_up_on(guests):
+    """A connection that the event loop has accepted and not yet shown us is closed as well."""
+    door = open_door([0], lambda _: door.close())
+    await door.open()
+    with socket.socket() as asking, socket.socket() as late:
+        asking.connect(("127.0.0.1", door.port))
+        # It is let in in the time of this.
+        _, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        # Both in one turn of the loop: it accepts, then reads, and only then goes on accepting.
+        late.connect(("127.0.0.1", door.port))
+        asking.sendall(get())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        gc.collect()
+        late.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert b"" == late.recv(1)
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from async_auth import ApiError, ProtocolError
+from async_auth.gotrue.browser_pages import failed
 from async_auth.gotrue.callback import (
     Code,
     InFragment,
@@ -105,3 +108,19 @@ def test_other_fragments_are_errors(what, word):
     found = read(fragment=what, code="a-code")
     assert isinstance(found.error, ProtocolError)
     assert word in found.error.message
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["code", "error", "error_code", "error_description", "fragment", "x"]),
+        st.text(),
+    ),
+    st.text("%&=;+?#\x00/abc2"),
+)
+def test_no_query_does_harm(members, tail):
+    """Whatever a browser brings is read, and can be shown."""
+    query = urlencode({"state": STATE, **members}, errors="replace")
+    for target in (f"/?{query}&{tail}", f"/?{query}", f"/?{tail}"):
+        found = read_callback(target, path="/", state=STATE)
+        if isinstance(found, Refused):
+            assert failed(found.error).reply("n").body
