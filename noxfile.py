@@ -1,8 +1,9 @@
-"""Everything that is checked before a change lands: a plain `nox` runs it all.
+"""Everything that is checked before a change lands: a plain `nox` runs it all but `browser`.
 
-It needs nothing but one of the Pythons that the classifiers name; what else it takes (linters,
-Node, npm packages) it installs from the registries by itself. The tests run on the built wheel,
-from a folder where the checkout cannot stand in for it.
+That session needs Chromium on the machine. The others need nothing but one of the Pythons that
+the classifiers name; what else they take (linters, Node, npm packages) they install from the
+registries by themselves. The tests run on the built wheel, from a folder where the checkout
+cannot stand in for it.
 """
 
 from __future__ import annotations

@@ -365,3 +365,17 @@ async def test_who_comes_in_the_moment_of_closing_is_hung_up_on(guests):
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
+
+
+def test_a_door_outlives_its_loop(guests):
+    """A loop that was closed under it does not keep the port."""
+    loop = asyncio.new_event_loop()
+    door = open_door([0], guests)
+    loop.run_until_complete(door.open())
+    loop.close()
+
+    door.close()
+
+    again = open_door([door.port], guests)
+    assert door.port == again.port
+    again.close()
