@@ -77,7 +77,8 @@ class SigningInByBrowser(SigningInElsewhere):
         Raises:
             ApiError: The provider or the server refused (`access_denied`, …), or the server did
                 not take the code.
-            SignInRequired: The time is over (`sign_in_timeout`); begin anew.
+            SignInRequired: The time is over (`sign_in_timeout`); begin anew. A server that does
+                not let browsers go to such addresses sends them to its own site in silence.
             TemporaryError: The server could not be asked. Try again later.
             ProtocolError: The browser brought neither a code nor an error.
             ConfigurationError: An argument is wrong, or the port is taken.
