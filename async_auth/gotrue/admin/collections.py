@@ -6,15 +6,17 @@ used as well. Client secrets are in no `repr`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import attrs
 
 from async_auth.gotrue.caller import Answer, Caller
 from async_auth.gotrue.json_object import FLAG, OBJECT, TEXT, TEXTS, TIME, JsonObject
 from async_auth.gotrue.requests import admin, arguments
+
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -103,18 +105,66 @@ class SSOProvider(JsonObject):
     updated_at: datetime | None = attrs.field(default=None, repr=False, metadata=TIME)
 
 
-async def _ask(
-    caller: Caller,
-    method: str,
-    *path: str,
-    body: Mapping[str, Any] | None = None,
-    query: Mapping[str, str | None] | None = None,
-) -> Answer:
-    return await caller.ask_as_admin(
-        lambda bearer: admin.collection_request(
-            caller.api, bearer, method, "/".join(path), body=body, query=query
+@attrs.frozen(eq=False)
+class Collection(Generic[T]):
+    """
+    What is kept under one path: the requests that all three below have in common.
+
+    Args:
+        caller: Who asks.
+        path: Where it is kept.
+        items: Where in the answer a list stands.
+        id_name: What its ids are called in arguments.
+        read: Reads one of them.
+    """
+
+    _caller: Caller
+    _path: str
+    _items: str
+    _id_name: str
+    _read: Callable[[Any], T]
+
+    async def list(self, query: Mapping[str, str | None] | None = None) -> tuple[T, ...]:
+        """Return all, or those that *query* is about."""
+        answer = await self._ask("GET", query=query)
+        return tuple(self._read(item) for item in answer.objects(self._items))
+
+    async def create(self, attributes: Mapping[str, Any]) -> T:
+        """Add one."""
+        return self._read((await self._ask("POST", body=attributes)).object())
+
+    async def get(self, name: str) -> T:
+        """Return one by its id."""
+        return self._read((await self._ask("GET", self._id(name))).object())
+
+    async def update(self, name: str, attributes: Mapping[str, Any]) -> T:
+        """Change one."""
+        return self._read((await self._ask("PUT", self._id(name), body=attributes)).object())
+
+    async def delete(self, name: str) -> None:
+        """Remove one."""
+        (await self._ask("DELETE", self._id(name))).check()
+
+    async def post(self, name: str, action: str) -> T:
+        """Have *action* done to one."""
+        return self._read((await self._ask("POST", self._id(name), action, body={})).object())
+
+    async def _ask(
+        self,
+        method: str,
+        *segments: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | None] | None = None,
+    ) -> Answer:
+        path = "/".join((self._path, *segments))
+        return await self._caller.ask_as_admin(
+            lambda bearer: admin.collection_request(
+                self._caller.api, bearer, method, path, body=body, query=query
+            )
         )
-    )
+
+    def _id(self, name: str) -> str:
+        return arguments.segment(self._id_name, name)
 
 
 @attrs.frozen(eq=False)
@@ -122,7 +172,13 @@ class OAuthClients:
     """The clients of GoTrue's own OAuth server; see `Admin` for what every method raises."""
 
     _caller: Caller = attrs.field(repr=False)
-    _path = "/admin/oauth/clients"
+    _rows: Collection[OAuthClient] = attrs.field(init=False, repr=False)
+
+    @_rows.default
+    def _all(self) -> Collection[OAuthClient]:
+        return Collection(
+            self._caller, "/admin/oauth/clients", "clients", "client_id", OAuthClient.from_json
+        )
 
     async def list_clients(
         self, *, page: int | None = None, per_page: int | None = None
@@ -138,8 +194,7 @@ class OAuthClients:
             "page": arguments.page("page", page),
             "per_page": arguments.page("per_page", per_page),
         }
-        answer = await _ask(self._caller, "GET", self._path, query=query)
-        return tuple(OAuthClient.from_json(item) for item in answer.objects("clients"))
+        return await self._rows.list(query)
 
     async def create_client(self, attributes: Mapping[str, Any]) -> OAuthClient:
         """
@@ -149,8 +204,7 @@ class OAuthClients:
             attributes: `client_name`, `redirect_uris`, `grant_types`,
                 `token_endpoint_auth_method`, …
         """
-        answer = await _ask(self._caller, "POST", self._path, body=attributes)
-        return OAuthClient.from_json(answer.object())
+        return await self._rows.create(attributes)
 
     async def get_client(self, client_id: str) -> OAuthClient:
         """
@@ -159,8 +213,7 @@ class OAuthClients:
         Args:
             client_id: Which one.
         """
-        answer = await _ask(self._caller, "GET", self._path, _id("client_id", client_id))
-        return OAuthClient.from_json(answer.object())
+        return await self._rows.get(client_id)
 
     async def update_client(self, client_id: str, attributes: Mapping[str, Any]) -> OAuthClient:
         """
@@ -170,9 +223,7 @@ class OAuthClients:
             client_id: Which one.
             attributes: What changes.
         """
-        name = _id("client_id", client_id)
-        answer = await _ask(self._caller, "PUT", self._path, name, body=attributes)
-        return OAuthClient.from_json(answer.object())
+        return await self._rows.update(client_id, attributes)
 
     async def delete_client(self, client_id: str) -> None:
         """
@@ -181,7 +232,7 @@ class OAuthClients:
         Args:
             client_id: Which one.
         """
-        (await _ask(self._caller, "DELETE", self._path, _id("client_id", client_id))).check()
+        await self._rows.delete(client_id)
 
     async def regenerate_client_secret(self, client_id: str) -> OAuthClient:
         """
@@ -190,9 +241,7 @@ class OAuthClients:
         Args:
             client_id: Which one.
         """
-        path = (self._path, _id("client_id", client_id), "regenerate_secret")
-        answer = await _ask(self._caller, "POST", *path, body={})
-        return OAuthClient.from_json(answer.object())
+        return await self._rows.post(client_id, "regenerate_secret")
 
 
 @attrs.frozen(eq=False)
@@ -200,7 +249,17 @@ class CustomProviders:
     """Providers of the project's own; see `Admin` for what every method raises."""
 
     _caller: Caller = attrs.field(repr=False)
-    _path = "/admin/custom-providers"
+    _rows: Collection[CustomProvider] = attrs.field(init=False, repr=False)
+
+    @_rows.default
+    def _all(self) -> Collection[CustomProvider]:
+        return Collection(
+            self._caller,
+            "/admin/custom-providers",
+            "providers",
+            "identifier",
+            CustomProvider.from_json,
+        )
 
     async def list_providers(
         self,
@@ -213,9 +272,7 @@ class CustomProviders:
         Args:
             type: `oauth2` or `oidc`; by default both.
         """
-        query = {"type": arguments.optional("type", type)}
-        answer = await _ask(self._caller, "GET", self._path, query=query)
-        return tuple(CustomProvider.from_json(item) for item in answer.objects("providers"))
+        return await self._rows.list({"type": arguments.optional("type", type)})
 
     async def create_provider(self, attributes: Mapping[str, Any]) -> CustomProvider:
         """
@@ -226,8 +283,7 @@ class CustomProviders:
                 `client_secret`, and `issuer`, or `authorization_url`, `token_url` and
                 `userinfo_url`, …
         """
-        answer = await _ask(self._caller, "POST", self._path, body=attributes)
-        return CustomProvider.from_json(answer.object())
+        return await self._rows.create(attributes)
 
     async def get_provider(self, identifier: str) -> CustomProvider:
         """
@@ -236,8 +292,7 @@ class CustomProviders:
         Args:
             identifier: Which one, `custom:…`.
         """
-        answer = await _ask(self._caller, "GET", self._path, _id("identifier", identifier))
-        return CustomProvider.from_json(answer.object())
+        return await self._rows.get(identifier)
 
     async def update_provider(
         self, identifier: str, attributes: Mapping[str, Any]
@@ -249,9 +304,7 @@ class CustomProviders:
             identifier: Which one, `custom:…`.
             attributes: What changes.
         """
-        name = _id("identifier", identifier)
-        answer = await _ask(self._caller, "PUT", self._path, name, body=attributes)
-        return CustomProvider.from_json(answer.object())
+        return await self._rows.update(identifier, attributes)
 
     async def delete_provider(self, identifier: str) -> None:
         """
@@ -260,7 +313,7 @@ class CustomProviders:
         Args:
             identifier: Which one, `custom:…`.
         """
-        (await _ask(self._caller, "DELETE", self._path, _id("identifier", identifier))).check()
+        await self._rows.delete(identifier)
 
 
 @attrs.frozen(eq=False)
@@ -268,12 +321,17 @@ class SSOProviders:
     """Companies' identity providers; see `Admin` for what every method raises."""
 
     _caller: Caller = attrs.field(repr=False)
-    _path = "/admin/sso/providers"
+    _rows: Collection[SSOProvider] = attrs.field(init=False, repr=False)
+
+    @_rows.default
+    def _all(self) -> Collection[SSOProvider]:
+        return Collection(
+            self._caller, "/admin/sso/providers", "items", "provider_id", SSOProvider.from_json
+        )
 
     async def list_providers(self) -> tuple[SSOProvider, ...]:
         """Return the providers."""
-        answer = await _ask(self._caller, "GET", self._path)
-        return tuple(SSOProvider.from_json(item) for item in answer.objects("items"))
+        return await self._rows.list()
 
     async def create_provider(self, attributes: Mapping[str, Any]) -> SSOProvider:
         """
@@ -283,8 +341,7 @@ class SSOProviders:
             attributes: `type` (`saml`), `metadata_url` or `metadata_xml`, `domains`,
                 `attribute_mapping`, …
         """
-        answer = await _ask(self._caller, "POST", self._path, body=attributes)
-        return SSOProvider.from_json(answer.object())
+        return await self._rows.create(attributes)
 
     async def get_provider(self, provider_id: str) -> SSOProvider:
         """
@@ -293,8 +350,7 @@ class SSOProviders:
         Args:
             provider_id: Which one.
         """
-        answer = await _ask(self._caller, "GET", self._path, _id("provider_id", provider_id))
-        return SSOProvider.from_json(answer.object())
+        return await self._rows.get(provider_id)
 
     async def update_provider(self, provider_id: str, attributes: Mapping[str, Any]) -> SSOProvider:
         """
@@ -304,9 +360,7 @@ class SSOProviders:
             provider_id: Which one.
             attributes: What changes.
         """
-        name = _id("provider_id", provider_id)
-        answer = await _ask(self._caller, "PUT", self._path, name, body=attributes)
-        return SSOProvider.from_json(answer.object())
+        return await self._rows.update(provider_id, attributes)
 
     async def delete_provider(self, provider_id: str) -> None:
         """
@@ -315,8 +369,4 @@ class SSOProviders:
         Args:
             provider_id: Which one.
         """
-        (await _ask(self._caller, "DELETE", self._path, _id("provider_id", provider_id))).check()
-
-
-def _id(name: str, value: str) -> str:
-    return arguments.segment(name, value)
+        await self._rows.delete(provider_id)
