@@ -14,6 +14,7 @@ from async_auth.gotrue.models import (
     OtpResponse,
     SSOResponse,
     User,
+    WeakPasswordInfo,
 )
 from async_auth.gotrue.passkeys import Passkey, PasskeyOptions
 from async_auth.gotrue.provider import GoTrueProvider
@@ -45,4 +46,5 @@ __all__ = [
     "SSOResponse",
     "User",
     "UserPage",
+    "WeakPasswordInfo",
 ]

@@ -138,6 +138,7 @@ class User(JsonObject):
         email: "" when there is none.
         phone: "" when there is none.
         is_anonymous: Whether the user has no address and no password yet.
+        is_sso_user: Whether a company's identity provider keeps the user. Few servers tell.
         app_metadata: What the server and administrators keep (`provider`, `providers`, …).
         user_metadata: What the user may change. Trust nothing in it.
         identities: The ways to sign in; `None` if the answer had none, `()` if it was empty.
@@ -154,6 +155,7 @@ class User(JsonObject):
     email: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
     phone: str | None = attrs.field(default=None, repr=False, metadata=TEXT)
     is_anonymous: bool = attrs.field(default=False, metadata=FLAG)
+    is_sso_user: bool = attrs.field(default=False, repr=False, metadata=FLAG)
     app_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=OBJECT)
     user_metadata: dict[str, Any] = attrs.field(factory=dict, repr=False, metadata=OBJECT)
     identities: tuple[Identity, ...] | None = attrs.field(
@@ -223,9 +225,28 @@ class AuthResponse:
     user: User | None = None
     session: Session | None = None
 
+    @property
+    def weak_password(self) -> WeakPasswordInfo | None:
+        """What is wrong with the password that signed in, if today's rules would refuse it."""
+        found = self._told("weak_password")
+        return WeakPasswordInfo.from_json(found) if isinstance(found, dict) else None
+
+    @property
+    def provider_token(self) -> str | None:
+        """The OAuth provider's own access token, if one was used to sign in. A secret."""
+        return _text(self._told("provider_token"))
+
+    @property
+    def provider_refresh_token(self) -> str | None:
+        """The OAuth provider's own refresh token, if it gave one. A secret."""
+        return _text(self._told("provider_refresh_token"))
+
+    def _told(self, name: str) -> Any:
+        return None if self.session is None else self.session.extra.get(name)
+
 
 @attrs.frozen(kw_only=True)
-class OtpResponse:
+class OtpResponse(JsonObject):
     """
     What is known after a mail or a message was asked for.
 
@@ -234,7 +255,7 @@ class OtpResponse:
         flow_id: Which PKCE flow the link in the mail belongs to, if any.
     """
 
-    message_id: str | None = None
+    message_id: str | None = attrs.field(default=None, metadata=TEXT)
     flow_id: str | None = None
 
 
@@ -245,12 +266,13 @@ class OAuthResponse:
 
     Args:
         provider: The provider, as it was asked for.
-        url: The address to open.
+        url: The address to open. Whoever opens the one of `link_identity()` adds an identity
+            to the user's account, so it is in no `repr`.
         flow_id: Which PKCE flow the code belongs to that comes back, if any.
     """
 
     provider: str
-    url: str
+    url: str = attrs.field(repr=False)
     flow_id: str | None = None
 
 
@@ -266,3 +288,7 @@ class SSOResponse:
 
     url: str
     flow_id: str | None = None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

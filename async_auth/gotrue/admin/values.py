@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
@@ -34,11 +35,33 @@ class GeneratedLink(JsonObject):
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
-        """Read an answer: the user's members and the link's stand side by side in it."""
+        """
+        Read an answer: the user's members and the link's stand side by side in it.
+
+        Raises:
+            ProtocolError: *value* is no JSON object.
+        """
         link = super().from_json(value)
-        names = {field.name for field in attrs.fields(cls)}
-        members = {name: member for name, member in link.raw.items() if name not in names}
-        return attrs.evolve(link, user=User.from_json(members))
+        return attrs.evolve(link, user=User.from_json(_of_user(link.raw)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the link and its user, side by side, as plain JSON values."""
+        return {**super().to_json(), **_of_user(self.user.to_json())}
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What was sent and stands in no attribute, neither of the link nor of its user."""
+        unknown = self.user.extra
+        return {
+            name: value
+            for name, value in super().extra.items()
+            if name in unknown or name not in self.user.raw
+        }
+
+
+def _of_user(members: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in attrs.fields(GeneratedLink)} - {"user"}
+    return {name: value for name, value in members.items() if name not in names}
 
 
 @attrs.frozen(kw_only=True)
