@@ -103,7 +103,8 @@ class SigningInByBrowser(SigningInElsewhere):
             async with trip.begun_by(open_browser, url):
                 code = await trip.code(timeout=timeout)
                 order = self._caller.manager.begin_sign_in()
-                response, _ = await self._finish(code, [trip.flow], order=order)
+                answer, flow = await self._exchange(code, [trip.flow])
+                response = await self._finish(answer, flow, order=order)
                 trip.end(pages.DONE)
         return response
 

@@ -121,7 +121,7 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
             )
         )
         self._caller = Caller(api=self.api, manager=self.manager, clock=self._clock)
-        self._ring = PkceRing(store, key)
+        self._ring = PkceRing(store, key, self._clock)
         #: What a service-role key may do.
         self.admin = Admin(self._caller)
         #: The user's second factors.
@@ -198,6 +198,8 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
         """
         Sign out: here first, then at the server.
 
+        Links and browsers that are still under way (PKCE) then sign nobody in any more.
+
         Args:
             scope: `global` ends all sessions of the user, `local` this one, `others` all but
                 this one, which stays as it is.
@@ -210,7 +212,12 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
         """
         requests.checked_scope(scope)
         if scope != "others":
-            await self.manager.sign_out(scope=scope)
+            began = self._clock.now()
+            try:
+                await self.manager.sign_out(scope=scope)
+            finally:
+                # Not what was begun while the server was being told.
+                await self._ring.forget(begun_by=began)
             return
         session = await self.manager.get_session()
         if session is not None:

@@ -19,6 +19,9 @@ from async_auth.gotrue.pkce import PkceFlow, PkceRing, challenge_of, id_of
 from async_auth.gotrue.redirects import read_redirect
 from async_auth.gotrue.requests import sign_in, user_request
 
+#: What the server says of a code whose flow nothing can finish any more.
+_FLOW_OVER = ("flow_state_expired", "flow_state_already_used")
+
 
 class SigningInElsewhere:
     """The client's methods for browsers, companies, tokens and wallets."""
@@ -104,7 +107,8 @@ class SigningInElsewhere:
 
         The new session becomes the current one: `PasswordRecovery` if the flow began with
         `reset_password_for_email()`, `SignedIn` otherwise. The flow may have begun in another
-        process that shares the store, and stays there until it succeeds.
+        process that shares the store. It stays there until it succeeds or is over at the server,
+        a day at most; `sign_out()` forgets it.
 
         Args:
             code: The code, which is good for one sign-in within minutes.
@@ -128,7 +132,10 @@ class SigningInElsewhere:
                 "this code; begin anew.",
                 code="pkce_code_verifier_not_found",
             )
-        response, flow = await self._finish(code, flows, order=order)
+        answer, flow = await self._exchange(code, flows)
+        if flow_id is not None and read_refusal(answer.response).code in _FLOW_OVER:
+            await self._ring.end(flow)
+        response = await self._finish(answer, flow, order=order)
         await self._ring.end(flow)
         return response
 
@@ -249,13 +256,10 @@ class SigningInElsewhere:
         adopted = await self._caller.manager.adopt(session, event=event, order=order)
         return AuthResponse(adopted.user, adopted)
 
-    async def _finish(
-        self, code: str, flows: list[PkceFlow], *, order: int
-    ) -> tuple[AuthResponse, PkceFlow]:
-        """Make the session that the code stands for the current one; return whose code it was."""
-        answer, flow = await self._exchange(code, flows)
+    async def _finish(self, answer: Answer, flow: PkceFlow, *, order: int) -> AuthResponse:
+        """Make the session that a code was exchanged for the current one."""
         event = PasswordRecovery if flow.recovery else SignedIn
-        return await self._caller.adopt(answer, event=event, order=order), flow
+        return await self._caller.adopt(answer, event=event, order=order)
 
     async def _exchange(self, code: str, flows: list[PkceFlow]) -> tuple[Answer, PkceFlow]:
         """Return the first answer that is not about a wrong verifier, and the flow it is to."""

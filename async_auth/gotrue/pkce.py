@@ -2,8 +2,9 @@
 
 They are kept in the session's store, under a key of their own, so that the process in which the
 link is opened need not be the one that asked for it. The latest five are kept: a mail that is
-sent again does not lose the one before. A store that fails costs only the other processes
-theirs. Every flow has an id, which is no secret; verifiers are.
+sent again does not lose the one before. A flow goes when it has succeeded, when the server says
+that it is over, with a sign-out, and after a day. A store that fails costs only the other
+processes theirs. Every flow has an id, which is no secret; verifiers are.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ from typing import Any
 
 import attrs
 
+from async_auth.clock import SystemClock
+from async_auth.core.plain_json import number
 from async_auth.engine.shelf import store_error
 from async_auth.errors import ApiError, Conflict, RateLimited, StoreError
-from async_auth.ports import Record, SessionStore
+from async_auth.ports import Clock, Record, SessionStore
 
 logger = logging.getLogger("async_auth.gotrue")
 
 #: How many flows may wait at a time.
 RING = 5
+#: Seconds after which a flow is given up: by its defaults GoTrue lets no mail's link live longer.
+LIFE = 86_400.0
 #: How often a writer that is always beaten tries again.
 _WRITES = 16
 _VERIFIER_BYTES, _ID_BYTES = 48, 9
@@ -40,17 +45,29 @@ class PkceFlow:
         id: Tells it from the others; no secret.
         verifier: What the server wants to see with the code.
         recovery: Whether it is there to set a new password.
+        begun_at: When it was begun, in unix seconds; `None` if an older release began it.
     """
 
     id: str
     verifier: str = attrs.field(repr=False)
     recovery: bool = False
+    begun_at: float | None = None
 
     @classmethod
-    def new(cls, *, recovery: bool = False) -> PkceFlow:
-        """Return a flow with a verifier that nobody can guess."""
-        verifier = secrets.token_urlsafe(_VERIFIER_BYTES)
-        return cls(id=secrets.token_urlsafe(_ID_BYTES), verifier=verifier, recovery=recovery)
+    def new(cls, *, recovery: bool = False, now: float | None = None) -> PkceFlow:
+        """
+        Return a flow with a verifier that nobody can guess.
+
+        Args:
+            recovery: Whether it is there to set a new password.
+            now: What time it is, in unix seconds.
+        """
+        return cls(
+            id=secrets.token_urlsafe(_ID_BYTES),
+            verifier=secrets.token_urlsafe(_VERIFIER_BYTES),
+            recovery=recovery,
+            begun_at=now,
+        )
 
     @property
     def challenge(self) -> str:
@@ -67,16 +84,19 @@ class PkceRing:
     Args:
         store: Where sessions are kept.
         key: The session's key; theirs is `<key>.pkce`.
+        clock: What time it is.
     """
 
     store: SessionStore
     key: str
+    clock: Clock = attrs.field(factory=SystemClock, repr=False)
     _here: tuple[PkceFlow, ...] = attrs.field(init=False, default=(), repr=False)
 
     async def begin(self, *, recovery: bool = False) -> PkceFlow:
         """Return a new flow; the oldest goes if there are more than five. Never raises."""
-        flow = PkceFlow.new(recovery=recovery)
-        await self._change(lambda flows: (*flows, flow)[-RING:])
+        now = self.clock.now()
+        flow = PkceFlow.new(recovery=recovery, now=now)
+        await self._change(lambda flows: (*_alive(flows, now), flow)[-RING:])
         return flow
 
     @asynccontextmanager
@@ -105,6 +125,17 @@ class PkceRing:
         """Forget a flow that has done its work, or never will. Never raises."""
         await self._change(lambda flows: tuple(other for other in flows if other.id != flow.id))
 
+    async def forget(self, *, begun_by: float) -> None:
+        """
+        Forget every flow that was begun by then, whoever began it. Never raises.
+
+        Args:
+            begun_by: In unix seconds. What was begun later is left to wait.
+        """
+        await self._change(
+            lambda flows: tuple(flow for flow in flows if (flow.begun_at or begun_by) > begun_by)
+        )
+
     async def waiting(self) -> tuple[PkceFlow, ...]:
         """
         Return the flows that wait, oldest first.
@@ -112,13 +143,15 @@ class PkceRing:
         Raises:
             StoreError: The store cannot be read, and none was begun here.
         """
+        now = self.clock.now()
+        here = _alive(self._here, now)
         try:
             record = await self._record()
         except StoreError:
-            if self._here:
-                return self._here
+            if here:
+                return here
             raise
-        return _merge(_flows_in(record), self._here)
+        return _merge(_alive(_flows_in(record), now), here)
 
     async def _change(self, change: Callable[[tuple[PkceFlow, ...]], tuple[PkceFlow, ...]]) -> None:
         self._here = change(self._here)
@@ -131,12 +164,11 @@ class PkceRing:
     async def _store(self, change: Callable[[tuple[PkceFlow, ...]], tuple[PkceFlow, ...]]) -> None:
         for _ in range(_WRITES):
             record = await self._record()
-            before = _flows_in(record)
-            flows = change(before)
-            if flows == before:
+            session = _session_of(change(_flows_in(record)))
+            if session == (_session_of(()) if record is None else record.session):
                 return
             try:
-                await self._save(record, flows)
+                await self._save(record, session)
             except Conflict:
                 continue
             return
@@ -148,13 +180,9 @@ class PkceRing:
         except Exception as error:
             raise store_error("read", error) from error
 
-    async def _save(self, record: Record | None, flows: Iterable[PkceFlow]) -> None:
+    async def _save(self, record: Record | None, session: Mapping[str, Any]) -> None:
         generation = 0 if record is None else record.generation
-        new = Record(
-            generation=generation + 1,
-            sign_in_id="",
-            session={"flows": [attrs.asdict(flow) for flow in flows]},
-        )
+        new = Record(generation=generation + 1, sign_in_id="", session=session)
         try:
             await self.store.save(f"{self.key}.pkce", new, expected=generation)
         except Conflict:
@@ -178,8 +206,17 @@ def _merge(stored: tuple[PkceFlow, ...], here: tuple[PkceFlow, ...]) -> tuple[Pk
     return (*stored, *(flow for flow in here if flow.id not in known))
 
 
+def _alive(flows: tuple[PkceFlow, ...], now: float) -> tuple[PkceFlow, ...]:
+    return tuple(flow for flow in flows if flow.begun_at is None or now - flow.begun_at < LIFE)
+
+
+def _session_of(flows: Iterable[PkceFlow]) -> dict[str, Any]:
+    return {"flows": [attrs.asdict(flow) for flow in flows]}
+
+
 def _flows_in(record: Record | None) -> tuple[PkceFlow, ...]:
-    listed = None if record is None else record.session.get("flows")
+    kept: Any = None if record is None else record.session
+    listed = kept.get("flows") if isinstance(kept, Mapping) else None
     if not isinstance(listed, list):
         return ()
     found = (_flow_in(item) for item in listed)
@@ -193,4 +230,9 @@ def _flow_in(item: Any) -> PkceFlow | None:
     name, verifier = item.get("id"), item.get("verifier")
     if not isinstance(name, str) or not isinstance(verifier, str) or not verifier.isascii():
         return None
-    return PkceFlow(id=name, verifier=verifier, recovery=item.get("recovery") is True)
+    return PkceFlow(
+        id=name,
+        verifier=verifier,
+        recovery=item.get("recovery") is True,
+        begun_at=number(item.get("begun_at")),
+    )
