@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from async_auth.events import PasswordRecovery, SignedIn
 from async_auth.gotrue import requests
 from async_auth.gotrue.caller import Caller
@@ -173,6 +175,7 @@ class SigningIn:
         email: str | None = None,
         phone: str | None = None,
         token_hash: str | None = None,
+        redirect_to: str | None = None,
         captcha_token: str | None = None,
     ) -> AuthResponse:
         """
@@ -189,6 +192,7 @@ class SigningIn:
             email: the address, or
             phone: the number that it went to. Or:
             token_hash: the hash, alone.
+            redirect_to: Sent as auth-js sends it; GoTrue makes no use of it here.
             captcha_token: What the CAPTCHA gave.
 
         Raises:
@@ -203,6 +207,7 @@ class SigningIn:
             email=email,
             phone=phone,
             token_hash=token_hash,
+            redirect_to=redirect_to,
             captcha_token=captcha_token,
         )
         event = PasswordRecovery if type == "recovery" else SignedIn
@@ -284,8 +289,4 @@ class SigningIn:
 
 
 def _otp_response(answer: Mapping[str, Any], flow: PkceFlow | None) -> OtpResponse:
-    message_id = answer.get("message_id")
-    return OtpResponse(
-        message_id=message_id if isinstance(message_id, str) else None,
-        flow_id=id_of(flow),
-    )
+    return attrs.evolve(OtpResponse.from_json(answer), flow_id=id_of(flow))

@@ -350,8 +350,7 @@ ARGUMENTS = {
     ),
     "AdminUserAttributes": (
         Admin.create_user,
-        "email phone password password_hash user_metadata app_metadata email_confirm"
-        " phone_confirm ban_duration role id",
+        "email phone password password_hash user_metadata app_metadata email_confirm role id",
     ),
 }
 

@@ -78,9 +78,23 @@ async def test_codes_by_message_begin_no_flow():
 
 
 @pytest.mark.parametrize(
+    "proof", [{"email": ADDRESS, "token": "739201"}, {"token_hash": "hash"}], ids=["code", "hash"]
+)
+async def test_where_to_go_is_said_in_the_address(proof, recordings):
+    """As auth-js says it: GoTrue refuses a hash with a redirect beside it in the body."""
+    client, wire = scripted(recordings["verify_email_otp"].response)
+    async with client:
+        await client.verify_otp(type="email", **proof, redirect_to="https://app.test/?a=1")
+    (request,) = wire.requests
+    assert f"{URL}/verify?redirect_to=https%3A%2F%2Fapp.test%2F%3Fa%3D1" == request.url
+    assert {"type": "email", **proof} == body_of(request)
+
+
+@pytest.mark.parametrize(
     "arguments, named",
     [
         ({"type": "email"}, "email or phone"),
+        ({"type": "email", "token_hash": "h", "redirect_to": ""}, "redirect_to"),
         ({"type": "email", "email": ADDRESS}, "token"),
         ({"type": "", "email": ADDRESS, "token": "1"}, "type"),
         ({"type": "email", "email": ADDRESS, "token_hash": "h"}, "token_hash"),

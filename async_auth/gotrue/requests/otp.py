@@ -65,6 +65,7 @@ def verify_request(
     email: str | None = None,
     phone: str | None = None,
     token_hash: str | None = None,
+    redirect_to: str | None = None,
     captcha_token: str | None = None,
 ) -> Request:
     """
@@ -78,25 +79,30 @@ def verify_request(
         email: the address, or
         phone: the number that it went to. Or:
         token_hash: what the link in a mail holds; then none of those three.
+        redirect_to: Sent as auth-js sends it; GoTrue makes no use of it here.
         captcha_token: What the CAPTCHA gave.
 
     Raises:
         ConfigurationError: An argument is missing, too many or of a wrong type; it is named.
     """
-    kind = arguments.required("type", type)
-    security = {} if captcha_token is None else arguments.security(captcha_token)
-    if token_hash is not None:
-        if (token, email, phone) != (None, None, None):
-            raise ConfigurationError("token_hash stands alone: leave out token, email and phone.")
-        hashed = arguments.required("token_hash", token_hash)
-        return api.request("POST", "/verify", body={"type": kind, "token_hash": hashed, **security})
     body = {
-        **arguments.address(email, phone),
-        "type": kind,
-        "token": arguments.required("token", token),
-        **security,
+        "type": arguments.required("type", type),
+        **_proof(token=token, email=email, phone=phone, token_hash=token_hash),
+        **({} if captcha_token is None else arguments.security(captcha_token)),
     }
-    return api.request("POST", "/verify", body=body)
+    query = {"redirect_to": arguments.optional("redirect_to", redirect_to)}
+    return api.request("POST", "/verify", query=query, body=body)
+
+
+def _proof(
+    *, token: str | None, email: str | None, phone: str | None, token_hash: str | None
+) -> dict[str, Any]:
+    # GoTrue refuses either form if it is given a part of the other.
+    if token_hash is None:
+        return {**arguments.address(email, phone), "token": arguments.required("token", token)}
+    if (token, email, phone) != (None, None, None):
+        raise ConfigurationError("token_hash stands alone: leave out token, email and phone.")
+    return {"token_hash": arguments.required("token_hash", token_hash)}
 
 
 def resend_request(
