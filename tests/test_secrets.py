@@ -331,6 +331,177 @@ async def test_no_secret_is_ever_shown(set_stage, tmp_path, caplog, capfd):
     assert [] == evidence.leaks("".join(capfd.readouterr()))
 
 
+#: What the calls of `CALLS` send, and what they are answered; none of it is ever shown.
+OTP, TOTP_CODE, NONCE, PHONE_CODE = "739201", "398628", "n0nce-5ec2e7", "480151"
+HASH, ID_TOKEN, PROVIDER_TOKEN = "hash-5ec2e7", "idtoken-5ec2e7", "gho-5ec2e7-provider"
+SIGNATURE, CODE, CLIENT_SECRET = "0xs1gnature5ec2e7", "c0de-5ec2e7", "client-5ec2e7-secret"
+ASSERTION, CLIENT_DATA = "assertion-5ec2e7", "clientdata-5ec2e7"
+NEW_PASSWORD, PASSWORD_HASH, JWT = "pw-n3w-horse", "$2y$10$5ec2e7hash", "user-5ec2e7.jwt.given"
+TOTP_SECRET, QR = "JBSWY3DPEHPK3PXP", "<svg>5ec2e7-qr</svg>"
+URI = f"otpauth://totp/x?secret={TOTP_SECRET}"
+LINK, EMAIL_OTP, LINK_HASH = "https://x.test/verify?token=5ec2e7", "602214", "pkce_5ec2e7"
+CHALLENGE, RECOVERY, CONSENT = "challenge-5ec2e7", "recovery-5ec2e7", "https://a.test/?code=5ec2e7"
+STATE_URL = "https://idp.test/?state=5ec2e7-state"
+SENT_OR_TOLD = {
+    *(OTP, TOTP_CODE, NONCE, PHONE_CODE, HASH, ID_TOKEN, PROVIDER_TOKEN, SIGNATURE, CODE),
+    *(CLIENT_SECRET, ASSERTION, CLIENT_DATA, NEW_PASSWORD, PASSWORD_HASH, JWT, TOTP_SECRET),
+    *(QR, URI, LINK, EMAIL_OTP, LINK_HASH, CHALLENGE, RECOVERY, CONSENT, STATE_URL),
+    *(CAPTCHA, API_KEY, PASSWORD, HEADER, PINNED),
+}
+CREDENTIAL = {
+    "id": "c",
+    "type": "public-key",
+    "response": {"signature": ASSERTION, "clientDataJSON": CLIENT_DATA, "transports": ["usb"]},
+}
+WEBAUTHN = {"type": "request", "credential_response": CREDENTIAL}
+MAIL = {"email": "ann@example.com"}
+#: What a server may tell in answer to any of them, all at once.
+TOLD = {
+    "id": "u1",
+    "url": STATE_URL,
+    "redirect_url": CONSENT,
+    "challenge_id": "c1",
+    "type": "totp",
+    "factor_type": "totp",
+    "options": {"challenge": CHALLENGE},
+    "webauthn": {"credential_options": {"challenge": CHALLENGE}},
+    "totp": {"qr_code": QR, "secret": TOTP_SECRET, "uri": URI},
+    "last_webauthn_challenge_data": {"challenge": CHALLENGE},
+    "recovery_codes": [RECOVERY],
+    "action_link": LINK,
+    "email_otp": EMAIL_OTP,
+    "hashed_token": LINK_HASH,
+    "verification_type": "magiclink",
+    "client_id": "c1",
+    "client_secret": CLIENT_SECRET,
+    "saml": {"metadata_xml": CLIENT_SECRET},
+    "payload": {"token": LINK_HASH},
+    "message_id": "m1",
+}
+#: Every method of part two that sends a secret or is told one.
+CALLS = {
+    "sign_up": lambda c: c.sign_up(**MAIL, password=NEW_PASSWORD, captcha_token=CAPTCHA),
+    "anonymous": lambda c: c.sign_in_anonymously(captcha_token=CAPTCHA),
+    "otp": lambda c: c.sign_in_with_otp(**MAIL, captcha_token=CAPTCHA),
+    "verify code": lambda c: c.verify_otp(
+        type="email", token=OTP, **MAIL, redirect_to="https://a.test", captcha_token=CAPTCHA
+    ),
+    "verify number": lambda c: c.verify_otp(type="sms", token=PHONE_CODE, phone="+15550100"),
+    "verify hash": lambda c: c.verify_otp(type="email", token_hash=HASH),
+    "resend": lambda c: c.resend(type="signup", **MAIL, captcha_token=CAPTCHA),
+    "recover": lambda c: c.reset_password_for_email(**MAIL, captcha_token=CAPTCHA),
+    "oauth": lambda c: c.sign_in_with_oauth("github"),
+    "exchange": lambda c: c.exchange_code_for_session(CODE),
+    "sso": lambda c: c.sign_in_with_sso(domain="example.com", captcha_token=CAPTCHA),
+    "id token": lambda c: c.sign_in_with_id_token(
+        provider="google", token=ID_TOKEN, access_token=PROVIDER_TOKEN, nonce=NONCE
+    ),
+    "web3": lambda c: c.sign_in_with_web3(chain="ethereum", message="m", signature=SIGNATURE),
+    "update_user": lambda c: c.update_user(
+        password=NEW_PASSWORD, current_password=PASSWORD, nonce=NONCE
+    ),
+    "reauthenticate": lambda c: c.reauthenticate(),
+    "link": lambda c: c.link_identity("github"),
+    "link token": lambda c: c.link_identity_with_id_token(
+        provider="google", token=ID_TOKEN, access_token=PROVIDER_TOKEN, nonce=NONCE
+    ),
+    "unlink": lambda c: c.unlink_identity("i"),
+    "get_user": lambda c: c.get_user(JWT),
+    "enroll": lambda c: c.mfa.enroll(friendly_name="app"),
+    "challenge": lambda c: c.mfa.challenge("f", webauthn=WEBAUTHN),
+    "verify": lambda c: c.mfa.verify("f", challenge_id="c", code=TOTP_CODE),
+    "verify webauthn": lambda c: c.mfa.verify("f", challenge_id="c", webauthn=WEBAUTHN),
+    "at once": lambda c: c.mfa.challenge_and_verify("f", TOTP_CODE),
+    "factors": lambda c: c.mfa.list_factors(),
+    "level": lambda c: c.mfa.get_authenticator_assurance_level(JWT),
+    "register": lambda c: c.passkeys.start_registration(),
+    "registered": lambda c: c.passkeys.verify_registration(challenge_id="c", credential=CREDENTIAL),
+    "passkey": lambda c: c.passkeys.start_authentication(captcha_token=CAPTCHA),
+    "by passkey": lambda c: c.passkeys.verify_authentication(
+        challenge_id="c", credential=CREDENTIAL
+    ),
+    "details": lambda c: c.oauth.get_authorization_details("a"),
+    "approve": lambda c: c.oauth.approve_authorization("a"),
+    "create_user": lambda c: c.admin.create_user(
+        **MAIL, password=NEW_PASSWORD, password_hash=PASSWORD_HASH
+    ),
+    "update_user_by_id": lambda c: c.admin.update_user_by_id("u", password=NEW_PASSWORD),
+    "generate_link": lambda c: c.admin.generate_link(type="signup", **MAIL, password=NEW_PASSWORD),
+    "admin sign_out": lambda c: c.admin.sign_out(JWT),
+    "admin factor": lambda c: c.admin.mfa.update_factor("u", "f", {"secret": TOTP_SECRET}),
+    "audit": lambda c: c.admin.audit_log(),
+    "create_client": lambda c: c.admin.oauth.create_client({"client_secret": CLIENT_SECRET}),
+    "regenerate": lambda c: c.admin.oauth.regenerate_client_secret("c"),
+    "create_provider": lambda c: c.admin.custom_providers.create_provider(
+        {"client_id": "c", "client_secret": CLIENT_SECRET}
+    ),
+    "update_provider": lambda c: c.admin.custom_providers.update_provider(
+        "custom:x", {"client_secret": CLIENT_SECRET}
+    ),
+    "create sso": lambda c: c.admin.sso_providers.create_provider(
+        {"type": "saml", "client_secret": CLIENT_SECRET}
+    ),
+}
+#: Methods whose result is the secret itself, as text.
+PLAIN = {"approve"}
+
+
+def echoing(status):
+    """Return an answer that shouts back whatever it was sent, in text and as a code."""
+
+    def answer(request):
+        sent = f"{request.body.decode()} {sorted(request.headers.items())} {request.url}"
+        return status, {"code": "no", "message": sent[:4000], "error_description": sent[:4000]}
+
+    return answer
+
+
+async def made(call, *answers):
+    """Make a call as the user of a pinned token; return all that is left of it."""
+    evidence = Evidence()
+    evidence.secrets |= SENT_OR_TOLD
+    wire, store, keys = ScriptedTransport(*answers), MemoryStore(), {"X-Proxy-Key": HEADER}
+    client = GoTrueClient("https://x.test", API_KEY, headers=keys, store=store, transport=wire)
+    client.set_auth(PINNED)
+    async with client:
+        stream = client.events()
+        await client.sign_in_with_oauth("begun-before")
+        record = await store.load("default.pkce")
+        evidence.secrets |= {flow["verifier"] for flow in record.session["flows"]}
+        try:
+            result = await call(client)
+        except AuthError as error:
+            evidence.errors.append(error)
+            result = None
+        evidence.keep(client, result, wire, *wire.requests)
+        evidence.keep(*ours_in(client, result, stream))
+    return evidence, wire
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("status", [400, 403, 422, 429, 500])
+async def test_what_is_shouted_back_is_redacted(name, status, caplog, capfd):
+    """A server, or a proxy, that repeats the whole request shows none of its secrets."""
+    caplog.set_level(logging.DEBUG)
+    evidence, wire = await made(CALLS[name], *[echoing(status)] * 4)
+    assert bool(wire.requests) == bool(evidence.errors)
+    assert [] == [leaks for error in evidence.errors if (leaks := evidence.leaks(told(error)))]
+    assert [] == [leaks for thing in evidence.things if (leaks := evidence.leaks(printed(thing)))]
+    assert [] == evidence.leaks(caplog.text + "".join(capfd.readouterr()))
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - PLAIN))
+async def test_what_is_told_is_not_shown(name, caplog, capfd):
+    """Enrolments, links, options and clients can be printed, and so can what they go through."""
+    caplog.set_level(logging.DEBUG)
+    told_all = json.dumps({**TOLD, "access_token": PINNED, "refresh_token": STRANGER})
+    evidence, _ = await made(CALLS[name], *[Response(200, {}, told_all.encode())] * 4)
+    evidence.secrets.add(STRANGER)
+    assert [] == [leaks for error in evidence.errors if (leaks := evidence.leaks(told(error)))]
+    assert [] == [leaks for thing in evidence.things if (leaks := evidence.leaks(printed(thing)))]
+    assert [] == evidence.leaks(caplog.text + "".join(capfd.readouterr()))
+
+
 async def test_no_secret_is_shown_in_the_midst_of_a_refresh(set_stage):
     """Whatever part of ours a debugger or an asyncio warning prints while a token is spent."""
     stage = await set_stage()

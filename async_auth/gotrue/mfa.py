@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
+from async_auth.errors import ProtocolError
 from async_auth.events import MfaChallengeVerified
 from async_auth.gotrue.caller import Answer, Caller
 from async_auth.gotrue.json_object import NUMBER, OBJECT, TEXT, JsonObject, nested
@@ -244,6 +245,8 @@ class Mfa:
             ApiError: As `challenge()` and `verify()`.
         """
         challenge = await self.challenge(factor_id)
+        if not challenge.id:
+            raise ProtocolError("The server's answer holds no challenge to meet.")
         return await self.verify(factor_id, challenge_id=challenge.id, code=code)
 
     async def unenroll(self, factor_id: str) -> None:

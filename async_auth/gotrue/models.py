@@ -282,11 +282,11 @@ class SSOResponse:
     Where a user's browser goes to sign in at a company.
 
     Args:
-        url: The address to open.
+        url: The address to open. It is in no `repr`.
         flow_id: Which PKCE flow the code belongs to that comes back, if any.
     """
 
-    url: str
+    url: str = attrs.field(repr=False)
     flow_id: str | None = None
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from async_auth import ApiError, AuthSessionMissing, ConfigurationError
+from async_auth import ApiError, AuthSessionMissing, ConfigurationError, ProtocolError
 from async_auth.gotrue import GoTrueClient
 from async_auth.gotrue.mfa import AssuranceLevel, EnrolledFactor, Factors
 from async_auth.testing import ScriptedTransport
@@ -69,6 +69,15 @@ async def test_challenge_and_verify_are_two_requests(recordings):
     body = json.loads(wire.requests[1].body)
     assert ["/factors/f%2F1/challenge", "/factors/f%2F1/verify"] == paths
     assert {"challenge_id": answers[0].answer["id"], "code": "398628"} == body
+
+
+async def test_an_answer_without_a_challenge_is_the_servers_fault():
+    """No argument is blamed."""
+    client, wire = pinned((200, {}))
+    async with client:
+        with pytest.raises(ProtocolError, match="challenge"):
+            await client.mfa.challenge_and_verify("f", "398628")
+    assert 1 == len(wire.requests)
 
 
 async def test_a_ceremony_is_handed_through(recordings):

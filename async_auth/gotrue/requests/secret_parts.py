@@ -1,6 +1,7 @@
 """Which of a request's parts are secret, so that an answer that repeats one can be redacted.
 
 It knows the members of every body that these modules build; what users keep as metadata is none.
+Of a WebAuthn ceremony all that the authenticator has answered is secret.
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ _SECRET_MEMBERS = frozenset(
         "password",
         "password_hash",
         "refresh_token",
+        "secret",
         "signature",
         "token",
         "token_hash",
     }
 )
+
+#: Members that hold what a WebAuthn ceremony gave, and where in them the proof stands.
+_CEREMONIES = frozenset({"credential", "webauthn", "credential_response"})
+_PROOF = "response"
 
 
 def secrets_in(request: Request) -> tuple[str, ...]:
@@ -59,7 +65,9 @@ def _secret_members(value: Any) -> Iterable[str]:
         return
     for name, member in value.items():
         # What the user keeps as metadata is no secret, whatever its members are called.
-        if name == "gotrue_meta_security":
+        if name == "gotrue_meta_security" or name in _CEREMONIES:
             yield from _secret_members(member)
+        elif name == _PROOF and isinstance(member, dict):
+            yield from (proof for proof in member.values() if isinstance(proof, str))
         elif name in _SECRET_MEMBERS and isinstance(member, str):
             yield member
