@@ -48,7 +48,9 @@ from async_auth.gotrue import (
     SSOResponse,
     User,
     UserPage,
+    WeakPasswordInfo,
 )
+from async_auth.gotrue.admin import CustomProvider, SSOProvider
 from async_auth.http_messages import Request, Response
 from async_auth.integrations.aiohttp import bearer
 from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
@@ -223,6 +225,8 @@ async def a_client_signs_in(http: ClientSession) -> None:
         assert_type(answer, AuthResponse)
         assert_type(answer.user, User | None)
         assert_type(answer.session, Session | None)
+        assert_type(answer.weak_password, WeakPasswordInfo | None)
+        assert_type(answer.provider_token, str | None)
         assert_type(await client.sign_up(phone="+4912345", password="secret"), AuthResponse)
         assert_type(await client.sign_in_anonymously(data={"name": "Ann"}), AuthResponse)
         assert_type(await client.refresh_session("token"), AuthResponse)
@@ -302,5 +306,14 @@ async def a_service_administers(client: GoTrueClient) -> None:
     assert_type(await admin.generate_link(type="magiclink", email="a@b.c"), GeneratedLink)
     assert_type(await admin.mfa.list_factors("u"), tuple[Factor, ...])
     assert_type(await admin.oauth.create_client({"client_name": "App"}), OAuthClient)
+    assert_type(await admin.oauth.list_clients(page=1), tuple[OAuthClient, ...])
+    assert_type(await admin.oauth.update_client("c", {"client_name": "App"}), OAuthClient)
+    assert_type(await admin.custom_providers.get_provider("custom:x"), CustomProvider)
+    assert_type(
+        await admin.custom_providers.list_providers(type="oidc"), tuple[CustomProvider, ...]
+    )
+    assert_type(await admin.sso_providers.create_provider({"type": "saml"}), SSOProvider)
+    assert_type(await admin.sso_providers.list_providers(), tuple[SSOProvider, ...])
+    await admin.sso_providers.delete_provider("s")
     await admin.delete_user("u", should_soft_delete=True)
     await admin.sign_out("jwt", "local")
