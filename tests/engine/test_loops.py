@@ -188,9 +188,12 @@ async def test_a_cell_that_is_interrupted_leaves_a_usable_client(run_script, got
     gotrue.faults.add(REFRESH, delay=600)
     lines = await run_script("""
         cell = notebook()
+        client = GoTrueClient(url, store=FileStore(folder))
+        cell(client.sign_in_with_password(**account))
+        cell(client.aclose())
+        # Closing waits for the request that nobody answers.
         policy = RefreshPolicy(request_timeout=0.5)
         client = GoTrueClient(url, store=FileStore(folder), policy=policy)
-        cell(client.sign_in_with_password(**account))
 
         async def wait():
             loop = asyncio.get_running_loop()
