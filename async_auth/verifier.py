@@ -110,34 +110,45 @@ class JWTVerifier:
     def __repr__(self) -> str:
         return f"<JWTVerifier {', '.join(self.algorithms)}>"
 
-    async def verify(self, token: str) -> dict[str, Any]:
+    async def verify(
+        self, token: str | jwt.Unverified, *, allow_expired: bool = False
+    ) -> dict[str, Any]:
         """
         Return the claims of a token that is good.
 
         Args:
-            token: The compact form.
+            token: The compact form, or what `core.jwt.read()` made of it.
+            allow_expired: Whether it is good even if its `exp` has passed.
 
         Raises:
             InvalidToken: It does not verify; the subclass says why.
             TemporaryError: Its key cannot be fetched for now; `.retry_after` says when it may.
         """
-        parts = jwt.read(token)
+        parts = token if isinstance(token, jwt.Unverified) else jwt.read(token)
         algorithm = parts.algorithm(self.algorithms)
         try:
-            return self._checked(parts, self._keys)
+            return self._checked(parts, self._keys, allow_expired=allow_expired)
         except (UnknownKey, BadSignature):
             # A key of yours may have no kid, and so be tried for tokens that others signed.
             if self._jwks is None or algorithm.startswith("HS"):
                 raise
         keys = await self._jwks.keys_for(parts.kid)
         try:
-            return self._checked(parts, keys)
+            return self._checked(parts, keys, allow_expired=allow_expired)
         except (UnknownKey, BadSignature):
             if not await self._jwks.renew():
                 raise
-        return self._checked(parts, await self._jwks.keys_for(parts.kid))
+        return self._checked(
+            parts, await self._jwks.keys_for(parts.kid), allow_expired=allow_expired
+        )
 
-    def _checked(self, parts: jwt.Unverified, keys: list[PreparedKey]) -> dict[str, Any]:
+    def _checked(
+        self,
+        parts: jwt.Unverified,
+        keys: list[PreparedKey],
+        *,
+        allow_expired: bool,
+    ) -> dict[str, Any]:
         return jwt.verify(
             parts,
             keys,
@@ -147,6 +158,7 @@ class JWTVerifier:
             issuer=self.issuer,
             required=self.required,
             leeway=self.leeway,
+            allow_expired=allow_expired,
         )
 
     def expires_in(self, claims: Mapping[str, Any]) -> float | None:

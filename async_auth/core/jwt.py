@@ -308,6 +308,7 @@ def verify(
     issuer: str | None = None,
     required: Collection[str] = (),
     leeway: float = 0.0,
+    allow_expired: bool = False,
 ) -> dict[str, Any]:
     """
     Check a JWT's signature, then its claims, and return the claims.
@@ -324,6 +325,7 @@ def verify(
         issuer: What `iss` must be. `None` checks nothing.
         required: Claims that must be there. `exp` need not be unless it is named here.
         leeway: Seconds of clock difference to forgive in `exp` and `nbf`.
+        allow_expired: Whether an `exp` that has passed is no reason to refuse.
 
     Raises:
         Malformed: Not a JWT, or of a kind that is refused (`alg` not listed, `crit`, JWE), or
@@ -344,7 +346,7 @@ def verify(
         raise UnknownKey("No key fits the token's alg and kid.")
     if not any(_signed_by(key, algorithm, parts) for key in candidates):
         raise BadSignature("The token's signature does not belong to its content.")
-    _check_times(parts.claims, now=now, leeway=leeway)
+    _check_times(parts.claims, now=now, leeway=leeway, allow_expired=allow_expired)
     for name in _TEXTS:
         if not isinstance(parts.claims.get(name), str | None):
             raise Malformed(f"The token's {name} is not text.")
@@ -516,12 +518,14 @@ def _is_asymmetric(data: bytes) -> bool:
     return isinstance(value, dict) and ("kty" in value or "keys" in value)
 
 
-def _check_times(claims: Mapping[str, Any], *, now: float, leeway: float) -> None:
+def _check_times(
+    claims: Mapping[str, Any], *, now: float, leeway: float, allow_expired: bool
+) -> None:
     for name in _TIMES:
         if name in claims and _finite(claims[name]) is None:
             raise Malformed(f"The token's {name} is not a number.")
     expires_at, not_before = _finite(claims.get("exp")), _finite(claims.get("nbf"))
-    if expires_at is not None and now >= expires_at + leeway:
+    if expires_at is not None and now >= expires_at + leeway and not allow_expired:
         raise TokenExpired("The token has expired.")
     if not_before is not None and now < not_before - leeway:
         raise TokenNotYetValid("The token is not valid yet.")

@@ -15,13 +15,7 @@ from async_auth.core.plain_json import number
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine.facade import Facade
 from async_auth.engine.manager import SessionManager
-from async_auth.errors import (
-    ApiError,
-    ConfigurationError,
-    InvalidToken,
-    SignInRequired,
-    TokenExpired,
-)
+from async_auth.errors import ConfigurationError
 from async_auth.events import TokenRefreshed
 from async_auth.gotrue import parsing, requests
 from async_auth.gotrue.account import Account
@@ -30,14 +24,14 @@ from async_auth.gotrue.browser import SigningInByBrowser
 from async_auth.gotrue.caller import Caller, is_bad_jwt
 from async_auth.gotrue.consent import Consent
 from async_auth.gotrue.mfa import Mfa
-from async_auth.gotrue.models import AuthResponse, Claims, User
+from async_auth.gotrue.models import AuthResponse, Claims
 from async_auth.gotrue.passkeys import Passkeys
 from async_auth.gotrue.pkce import PkceRing
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
 from async_auth.gotrue.signing_in import SigningIn
-from async_auth.http_messages import HeadersLike, Request, Response
-from async_auth.jwks import JWKSet
+from async_auth.gotrue.verification import Verification
+from async_auth.http_messages import HeadersLike, Request
 from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
 from async_auth.stores.memory import MemoryStore
 from async_auth.transport import AiohttpTransport
@@ -103,7 +97,6 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
             raise ConfigurationError("Give http or transport, not both.")
         self.api = Endpoint(url, api_key, headers=headers, allow_insecure=allow_insecure)
         self.flow = flow
-        self._jwks = JWKSet(self._fetch_keys, clock=clock or SystemClock())
         self._clock: Clock = SystemClock() if clock is None else clock
         self._provider = GoTrueProvider(self.api)
         store = MemoryStore() if store is None else store
@@ -121,6 +114,7 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
             )
         )
         self._caller = Caller(api=self.api, manager=self.manager, clock=self._clock)
+        self._verification = Verification(self._caller)
         self._ring = PkceRing(store, key, self._clock)
         #: What a service-role key may do.
         self.admin = Admin(self._caller)
@@ -237,37 +231,35 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
         """
         Verify an access token and return what it says.
 
-        An asymmetric token (ES256, RS256) is verified here, with the server's published keys,
-        which are fetched once for all callers. An HS256 token is verified with *secret*, or else
-        by asking `GET /user`.
+        An asymmetric token (ES256, RS256) is verified here, with the server's published keys, as
+        `JWTVerifier` does: they are fetched once for all callers, and again, at most once in a
+        cool-down, for a key that is unknown or may have been replaced. An HS256 token is verified
+        with *secret*, or else by asking `GET /user`.
 
         Args:
             jwt: The token; by default the pinned one, else the session's.
             secret: The server's JWT secret.
             jwks: A JWK set to look in before the server's own.
-            allow_expired: Whether a token whose `exp` has passed is good.
+            allow_expired: Whether a token whose `exp` has passed is good. A server that is asked
+                takes none all the same.
 
         Raises:
-            InvalidToken: It does not verify; the subclass says why.
+            InvalidToken: It does not verify; the subclass says why: Malformed, TokenExpired,
+                BadSignature, UnknownKey, ….
             AuthSessionMissing: No *jwt* and nobody is signed in.
             TemporaryError: The keys, or the server's word, cannot be had for now.
+            ConfigurationError: *secret* or *jwks* is not what it should be.
         """
-        token = (await self.get_token()).value if jwt is None else jwt
-        peeked = tokens.peek(token)
-        now = self._clock.now()
-        if peeked.expires_at is not None and (allow_expired or jwt is None):
-            # Our own token's life was counted on our clock: the server's may differ by hours.
-            now = min(now, peeked.expires_at - 1)
-        algorithm = peeked.header.get("alg")
-        if algorithm == "HS256":
-            if secret is None:
-                await self._vouch_for(token)
-                return Claims.from_json(peeked.claims)
-            keys: Any = secret
-        else:
-            keys = await self._keys_for(peeked.header.get("kid"), jwks)
-        algorithms = ("HS256",) if algorithm == "HS256" else ("ES256", "RS256")
-        return Claims.from_json(tokens.verify(token, keys, algorithms=algorithms, now=now))
+        own = False
+        if jwt is None:
+            at_hand = await self.get_token()
+            # The life of the session's token was counted on our clock: the server's may differ by
+            # hours. A pinned token is a stranger's.
+            jwt, own = at_hand.value, at_hand.generation > 0
+        claims = await self._verification.claims_of(
+            jwt, secret=secret, jwks=jwks, allow_expired=allow_expired or own
+        )
+        return Claims.from_json(claims)
 
     async def settings(self) -> dict[str, Any]:
         """
@@ -291,24 +283,6 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
 
     # Inside.
 
-    async def _keys_for(self, kid: object, jwks: Mapping[str, Any] | None) -> list[Any]:
-        name = kid if isinstance(kid, str) else None
-        given = jwks.get("keys") if jwks is not None else None
-        if isinstance(given, list):
-            found = [key for key in given if isinstance(key, Mapping) and key.get("kid") == name]
-            if found:
-                return found
-        return list(await self._jwks.keys_for(name))
-
-    async def _vouch_for(self, jwt: str) -> None:
-        """Have the server say that a token is good."""
-        response, request = await self._ask_for_user(jwt)
-        try:
-            self._user_in(response, request)
-        except (ApiError, SignInRequired) as error:
-            kind = TokenExpired if "expired" in error.message else InvalidToken
-            raise kind(error.message, code=error.code, status=error.status) from error
-
     async def _ask(self, request: Request) -> dict[str, Any]:
         response = await self.manager.send(request)
         secrets = requests.secrets_in(request)
@@ -317,17 +291,6 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
     def _bearer(self) -> str | None:
         token = self.manager.token_at_hand
         return None if token is None else token.value
-
-    async def _fetch_keys(self) -> Response:
-        return await self.manager.send(requests.jwks_request(self.api))
-
-    async def _ask_for_user(self, jwt: str) -> tuple[Response, Request]:
-        request = requests.user_request(self.api, jwt)
-        return await self.manager.send(request), request
-
-    def _user_in(self, response: Response, request: Request) -> User:
-        secrets = requests.secrets_in(request)
-        return parsing.user_from(response, secrets=secrets, now=self._clock.now())
 
 
 def _check_text(name: str, value: object) -> None:
