@@ -9,12 +9,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from async_auth.errors import AuthError, ConfigurationError, InvalidToken, TemporaryError
 from async_auth.gotrue.client import GoTrueClient
+from async_auth.http_messages import HeadersLike
+from async_auth.ports import Clock
+
+if TYPE_CHECKING:
+    from async_auth.transport import ClientSession
 
 #: Where a caller is kept: in aiohttp's request, in ASGI's scope.
 CALLER = "async_auth.caller"
@@ -40,11 +45,13 @@ class Caller:
         claims: The verified claims.
         token: The token that they are of.
         client: What makes clients for `client_for`.
+        clock: What time it is, for clients that are made by `client_for` alone.
     """
 
     claims: Mapping[str, Any] = attrs.field(repr=False)
     token: str = attrs.field(repr=False)
     client: ClientFactory | None = attrs.field(default=None, repr=False)
+    clock: Clock | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -182,18 +189,48 @@ def checked_realm(realm: Any) -> str:
     return realm
 
 
-def client_of(caller: Caller) -> GoTrueClient:
+def client_of(
+    caller: Caller | None,
+    url: str | None = None,
+    api_key: str | None = None,
+    *,
+    http: ClientSession | None = None,
+    headers: HeadersLike | None = None,
+    allow_insecure: bool = False,
+) -> GoTrueClient:
     """
     Return a client that acts with the caller's token and has no refresh token.
 
+    Args:
+        caller: Who it acts as.
+        url: The auth root; without one the client is made by what the verifier was given.
+        api_key: Sent as `apikey`; what the client does is done as the caller all the same.
+        http: An `aiohttp.ClientSession` of yours; it is never closed here.
+        headers: More headers for every request.
+        allow_insecure: Whether plain http may go to a host that is not this machine.
+
     Raises:
-        ConfigurationError: Nobody said how to make one.
+        ConfigurationError: There is no caller, nobody said how to make a client, or an argument
+            is wrong.
     """
-    if caller.client is None:
-        raise ConfigurationError(
-            "client_for needs to know the server: give client=lambda: GoTrueClient(url, api_key) "
-            "where you gave the verifier."
+    if caller is None:
+        raise ConfigurationError("client_for: the request has no token; see claims_required.")
+    if url is not None:
+        client = GoTrueClient(
+            url,
+            api_key,
+            http=http,
+            headers=headers,
+            allow_insecure=allow_insecure,
+            auto_refresh=False,
+            clock=caller.clock,
         )
-    client = caller.client()
+    elif caller.client is not None:
+        client = caller.client()
+    else:
+        raise ConfigurationError(
+            "client_for needs to know the server: client_for(request, url, api_key), or give "
+            "client=lambda: GoTrueClient(url, api_key) where you gave the verifier."
+        )
     client.set_auth(caller.token)
     return client

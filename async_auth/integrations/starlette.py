@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from async_auth.errors import AuthError, ConfigurationError
 from async_auth.gotrue.client import GoTrueClient
+from async_auth.http_messages import HeadersLike
 from async_auth.integrations.incoming import (
     CALLER,
     WS_UNAUTHORIZED,
@@ -39,6 +40,9 @@ from async_auth.integrations.incoming import (
 )
 from async_auth.integrations.waiting import closing_behind
 from async_auth.verifier import JWTVerifier
+
+if TYPE_CHECKING:
+    from async_auth.transport import ClientSession
 
 __all__ = ["JWTMiddleware", "claims_of", "claims_required", "client_for"]
 
@@ -157,19 +161,44 @@ def claims_of(connection: HTTPConnection) -> dict[str, Any]:
     return {} if caller is None else dict(caller.claims)
 
 
-def client_for(connection: HTTPConnection) -> GoTrueClient:
+def client_for(
+    connection: HTTPConnection,
+    url: str | None = None,
+    api_key: str | None = None,
+    *,
+    http: ClientSession | None = None,
+    headers: HeadersLike | None = None,
+    allow_insecure: bool = False,
+) -> GoTrueClient:
     """
     Return a new GoTrueClient that acts with the caller's token, as an edge function's does.
 
-    It has no refresh token, and so never refreshes; use it as `async with`.
+    It has no session and no refresh token, and so never refreshes; use it as `async with`. For
+    what the service may do itself, take a `GoTrueClient(url, service_role_key)` of the
+    application's: that needs no caller.
+
+    Args:
+        connection: The caller's.
+        url: The auth root. Without one the client is made by the *client* of
+            `JWTMiddleware` or `verified_claims`.
+        api_key: The project's key, sent as `apikey`: a key that is nobody's secret will do.
+        http: An `aiohttp.ClientSession` of yours, which spares a connection for each request; it
+            is never closed here.
+        headers: More headers for every request.
+        allow_insecure: Whether plain http may go to a host that is not this machine.
 
     Raises:
-        ConfigurationError: There is no token, or nobody gave a *client*.
+        ConfigurationError: There is no token, neither *url* nor a *client* was given, or an
+            argument is wrong.
     """
-    caller = caller_of(connection)
-    if caller is None:
-        raise ConfigurationError("client_for: the request has no token; see claims_required.")
-    return client_of(caller)
+    return client_of(
+        caller_of(connection),
+        url,
+        api_key,
+        http=http,
+        headers=headers,
+        allow_insecure=allow_insecure,
+    )
 
 
 def claims_required(**demands: Any) -> Callable[[Callable[[Any], Awaitable[Response]]], Any]:
@@ -225,7 +254,7 @@ async def verified_caller(
         connection.headers.getlist("Authorization"),
         None if cookie is None else connection.cookies.get(cookie),
     )
-    return Caller(await verifier.verify(token), token, client)
+    return Caller(await verifier.verify(token), token, client, verifier.clock)
 
 
 def caller_of(connection: HTTPConnection) -> Caller | None:

@@ -33,6 +33,14 @@ def make_app(verifier, **options):
 
     who.__annotations__ = {"request": Request, "claims": claims}
 
+    async def named(request, claims):
+        async with client_for(request, request.query_params["url"], "anon-key") as client:
+            assert client.session is None
+            assert claims["sub"] == (await client.get_claims()).sub
+            return [(await client.get_user()).email, claims["sub"]]
+
+    named.__annotations__ = {"request": Request, "claims": claims}
+
     async def chat(websocket, claims):
         await websocket.accept()
         await websocket.send_text(claims["sub"])
@@ -41,6 +49,7 @@ def make_app(verifier, **options):
     chat.__annotations__ = {"websocket": WebSocket, "claims": claims}
     app.get("/me")(me)
     app.get("/who")(who)
+    app.get("/named")(named)
     app.get("/admin", dependencies=[Depends(staff)])(lambda: "done")
     app.websocket("/chat")(chat)
     return app
@@ -122,6 +131,10 @@ async def test_client_for_acts_as_the_caller(serve_asgi, gate, http):
         headers = {"Authorization": f"Bearer {session.access_token}"}
         async with http.get(f"{url}/who", headers=headers) as response:
             assert [session.user.id, "a@example.com"] == await response.json()
+        # Without a factory: the server is named where the client is wanted.
+        url, query = await serve_asgi(make_app(verifier)), {"url": server.url}
+        async with http.get(f"{url}/named", headers=headers, params=query) as response:
+            assert ["a@example.com", session.user.id] == await response.json()
 
 
 async def test_a_web_socket_is_verified_at_its_handshake(serve_asgi, gate, http):

@@ -42,6 +42,13 @@ async def who(request):
         return JSONResponse((await client.get_user()).email)
 
 
+async def named(request):
+    """Ask the auth server that the request names who calls."""
+    async with client_for(request, request.query_params["url"], "anon-key") as client:
+        assert client.session is None
+        return JSONResponse([(await client.get_user()).email, (await client.get_claims()).sub])
+
+
 async def lost(request):
     """Forget to say how a client is made."""
     with pytest.raises(ConfigurationError) as caught:
@@ -66,6 +73,7 @@ def make_app(verifier, **options):
             Route("/me", me),
             Route("/admin", admin),
             Route("/who", who),
+            Route("/named", named),
             Route("/lost", lost),
             WebSocketRoute("/chat", chat),
         ],
@@ -154,6 +162,10 @@ async def test_client_for_acts_as_the_caller(serve_asgi, gate, http):
         headers = {"Authorization": f"Bearer {session.access_token}"}
         async with http.get(f"{url}/who", headers=headers) as response:
             assert "a@example.com" == await response.json()
+        # Without a factory: the server is named where the client is wanted.
+        url, query = await serve_asgi(make_app(verifier)), {"url": server.url}
+        async with http.get(f"{url}/named", headers=headers, params=query) as response:
+            assert ["a@example.com", session.user.id] == await response.json()
 
 
 async def test_misuse_is_a_configuration_error(serve_asgi, gate, http):

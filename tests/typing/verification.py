@@ -35,6 +35,7 @@ async def handler(request: web.Request) -> web.StreamResponse:
     """Ask who calls, and act as them."""
     assert_type(claims_of(request), dict[str, Any])
     assert_type(client_for(request), GoTrueClient)
+    assert_type(client_for(request, "https://x", "key", headers={}), GoTrueClient)
     websocket = web.WebSocketResponse()
     async with closing_at_expiry(request, websocket):
         return websocket

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from aiohttp import hdrs, web
@@ -18,6 +18,7 @@ from aiohttp.typedefs import Middleware
 
 from async_auth.errors import AuthError, ConfigurationError
 from async_auth.gotrue.client import GoTrueClient
+from async_auth.http_messages import HeadersLike
 from async_auth.integrations.incoming import (
     CALLER,
     WS_UNAUTHORIZED,
@@ -33,6 +34,9 @@ from async_auth.integrations.incoming import (
 )
 from async_auth.integrations.waiting import closing_behind
 from async_auth.verifier import JWTVerifier
+
+if TYPE_CHECKING:
+    from async_auth.transport import ClientSession
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -97,7 +101,7 @@ def jwt_middleware(
                 request.headers.getall(hdrs.AUTHORIZATION, ()),
                 None if cookie is None else request.cookies.get(cookie),
             )
-            caller = Caller(await verifier.verify(token), token, client)
+            caller = Caller(await verifier.verify(token), token, client, verifier.clock)
         except NoCredentials as error:
             if required:
                 return answer(refusal_of(error, realm=realm))
@@ -120,19 +124,44 @@ def claims_of(request: web.Request) -> dict[str, Any]:
     return {} if caller is None else dict(caller.claims)
 
 
-def client_for(request: web.Request) -> GoTrueClient:
+def client_for(
+    request: web.Request,
+    url: str | None = None,
+    api_key: str | None = None,
+    *,
+    http: ClientSession | None = None,
+    headers: HeadersLike | None = None,
+    allow_insecure: bool = False,
+) -> GoTrueClient:
     """
     Return a new GoTrueClient that acts with the caller's token, as an edge function's does.
 
-    It has no refresh token, and so never refreshes; use it as `async with`.
+    It has no session and no refresh token, and so never refreshes; use it as `async with`. For
+    what the service may do itself, take a `GoTrueClient(url, service_role_key)` of the
+    application's: that needs no caller.
+
+    Args:
+        request: The caller's.
+        url: The auth root. Without one the client is made by the *client* of
+            `jwt_middleware`.
+        api_key: The project's key, sent as `apikey`: a key that is nobody's secret will do.
+        http: An `aiohttp.ClientSession` of yours, which spares a connection for each request; it
+            is never closed here.
+        headers: More headers for every request.
+        allow_insecure: Whether plain http may go to a host that is not this machine.
 
     Raises:
-        ConfigurationError: There is no token, or `jwt_middleware` was given no *client*.
+        ConfigurationError: There is no token, neither *url* nor a *client* was given, or an
+            argument is wrong.
     """
-    caller = visit_of(request).caller
-    if caller is None:
-        raise ConfigurationError("client_for: the request has no token; see claims_required.")
-    return client_of(caller)
+    return client_of(
+        visit_of(request).caller,
+        url,
+        api_key,
+        http=http,
+        headers=headers,
+        allow_insecure=allow_insecure,
+    )
 
 
 def claims_required(**demands: Any) -> Callable[[Handler], Handler]:

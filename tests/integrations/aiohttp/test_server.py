@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from async_auth import ConfigurationError
+from async_auth import ConfigurationError, JWTVerifier
 from async_auth.gotrue import GoTrueClient
 from async_auth.integrations.aiohttp import (
     claims_of,
@@ -165,7 +165,11 @@ async def test_client_for_acts_as_the_caller(run, gate, http):
                 assert client.session is None
                 return web.json_response((await client.get_user()).email)
 
-        from async_auth import JWTVerifier
+        async def named(request):
+            async with client_for(request, server.url, "anon-key") as client:
+                assert client.session is None
+                email = (await client.get_user()).email
+                return web.json_response([email, (await client.get_claims()).sub])
 
         verifier = JWTVerifier(secret=server.jwt_secret, clock=gate.clock)
         url = await run(
@@ -176,6 +180,10 @@ async def test_client_for_acts_as_the_caller(run, gate, http):
         headers = {"Authorization": f"Bearer {session.access_token}"}
         async with http.get(f"{url}/who", headers=headers) as response:
             assert "a@example.com" == await response.json()
+        # Without a factory: the server is named where the client is wanted.
+        url = await run(verifier, routes=[web.get("/named", named)])
+        async with http.get(f"{url}/named", headers=headers) as response:
+            assert ["a@example.com", session.user.id] == await response.json()
 
 
 async def test_misuse_is_a_configuration_error(run, gate, http):
