@@ -1,8 +1,9 @@
-"""Helpers for every test: faults below aiohttp, plain servers on loopback, a GoTrue on a stage."""
+"""Helpers for every test: faults below aiohttp, plain and ASGI servers on loopback, a GoTrue on a stage."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -86,6 +87,33 @@ async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Site]]]:
     yield start
     for runner in runners:
         await runner.cleanup()
+
+
+@pytest.fixture
+async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
+    """Return a function that serves an ASGI application with uvicorn, until the test is over."""
+    # Here, so that the other tests run where it is not installed.
+    import uvicorn
+
+    async with AsyncExitStack() as exits:
+
+        async def start(app: Any) -> str:
+            listener = socket.create_server(("127.0.0.1", 0))
+            config = uvicorn.Config(app, lifespan="off", log_config=None, ws="wsproto")
+            server = uvicorn.Server(config)
+            task = asyncio.create_task(server.serve(sockets=[listener]))
+
+            async def stop() -> None:
+                server.should_exit = True
+                await task
+                listener.close()
+
+            exits.push_async_callback(stop)
+            while not server.started:  # noqa: ASYNC110 - uvicorn sets no event
+                await asyncio.sleep(0)
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        yield start
 
 
 class Wire:

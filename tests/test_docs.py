@@ -3,7 +3,9 @@
 Every fenced `python` block runs. The blocks under one heading are one program: they run in order
 and share their names; a block in an HTML comment (`<!-- python … -->`) runs too and is not shown,
 for what a reader need not see. Top-level `await` works as in a notebook. Where the README has
-`AUTH_URL` and `API_URL` (below), the examples talk to servers on loopback.
+`AUTH_URL` and `API_URL` (below), the examples talk to servers on loopback. Blocks that are not shown
+have two names more: `auth_server`, the `GoTrueServer` that stands in, and `serve_asgi(app)`, which
+serves an application with uvicorn and returns its URL.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import re
 from http import HTTPStatus
 from pathlib import Path
 
-import aiohttp
 import attrs
 import pytest
 from aiohttp import web
@@ -70,26 +71,30 @@ async def greet(request):
 
 
 @pytest.fixture
-async def stand_ins():
+async def auth_server():
+    """Run what stands in for the reader's GoTrue, with an account."""
+    async with GoTrueServer(algorithm="ES256") as server:
+        server.create_user(email=EMAIL, password=PASSWORD)
+        # Browsers of the examples are signed in without being asked.
+        server.provider.sign_in_as(EMAIL)
+        yield server
+
+
+@pytest.fixture
+async def stand_ins(auth_server):
     """Run what the README's examples talk to; by address, what stands in for it."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", greet)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with GoTrueServer(algorithm="ES256") as auth, aiohttp.ClientSession() as http:
-        account = {"email": EMAIL, "password": PASSWORD}
-        async with http.post(f"{auth.url}/signup", json=account) as answer:
-            assert HTTPStatus.OK == answer.status
-        # Browsers of the examples are signed in without being asked.
-        auth.provider.sign_in_as(EMAIL)
-        yield {AUTH_URL: auth.url, API_URL: f"http://127.0.0.1:{runner.addresses[0][1]}"}
+    yield {AUTH_URL: auth_server.url, API_URL: f"http://127.0.0.1:{runner.addresses[0][1]}"}
     await runner.cleanup()
 
 
-async def run(program, stand_ins):
-    """Run a program's blocks in order, in one namespace."""
-    names = {"__name__": "__main__"}
+async def run(program, stand_ins, names):
+    """Run a program's blocks in order, in one namespace that begins with *names*."""
+    names = {"__name__": "__main__", **names}
     for line, source in program.blocks:
         code = source
         for address, stand_in in stand_ins.items():
@@ -104,12 +109,12 @@ async def run(program, stand_ins):
 
 
 @pytest.mark.parametrize("program", programs(README.read_text(encoding="utf-8")), ids=str)
-async def test_examples_run(program, stand_ins, tmp_path, monkeypatch):
+async def test_examples_run(program, stand_ins, auth_server, serve_asgi, tmp_path, monkeypatch):
     """The examples under a heading run, one after the other, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     async with asyncio.timeout(PATIENCE):
-        await run(program, stand_ins)
+        await run(program, stand_ins, {"auth_server": auth_server, "serve_asgi": serve_asgi})
 
 
 def test_no_example_is_overlooked():

@@ -1,10 +1,6 @@
-"""What the server integrations are tested with: tokens, a verifier, and uvicorn on loopback."""
+"""What the server integrations are tested with: tokens and a verifier."""
 
 from __future__ import annotations
-
-import asyncio
-import socket
-from contextlib import AsyncExitStack
 
 import pytest
 
@@ -50,33 +46,6 @@ def gate():
 def unreachable():
     """Return a verifier whose key server is away."""
     return Unreachable(secret=SECRET)
-
-
-@pytest.fixture
-async def serve_asgi():
-    """Return a function that serves an ASGI application with uvicorn, until the test is over."""
-    # Here, so that the tests of the other integrations run where it is not installed.
-    import uvicorn
-
-    async with AsyncExitStack() as exits:
-
-        async def start(app):
-            listener = socket.create_server(("127.0.0.1", 0))
-            config = uvicorn.Config(app, lifespan="off", log_config=None, ws="wsproto")
-            server = uvicorn.Server(config)
-            task = asyncio.create_task(server.serve(sockets=[listener]))
-
-            async def stop():
-                server.should_exit = True
-                await task
-                listener.close()
-
-            exits.push_async_callback(stop)
-            while not server.started:  # noqa: ASYNC110 - uvicorn sets no event
-                await asyncio.sleep(0)
-            return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-        yield start
 
 
 REASON = 'Bearer realm="api", error="{}", error_description="{}"'
