@@ -10,6 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+#: The longest nap of whoever waits for a moment on the wall clock, in seconds: how late a suspend
+#: or a clock that was set may be noticed.
+SLICE = 30.0
+
 
 class SystemClock:
     """Real time; safe to share between tasks, loops and threads."""

@@ -13,13 +13,12 @@ import contextvars
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from async_auth.clock import SystemClock
-from async_auth.core.hosts import is_loopback
 from async_auth.core.jwt import PreparedKey
 from async_auth.core.plain_json import read_json
+from async_auth.core.urls import checked_url
 from async_auth.errors import (
     AuthError,
     ConfigurationError,
@@ -102,7 +101,9 @@ class JWKSet:
         """
         if http is not None and transport is not None:
             raise ConfigurationError("Give http or transport, not both.")
-        request = Request("GET", _checked_url(url, allow_insecure=allow_insecure))
+        danger = "lets anybody hand us keys of their own"
+        checked = checked_url("jwks", url, allow_insecure=allow_insecure, danger=danger)
+        request = Request("GET", checked)
         own = None if transport is not None else AiohttpTransport(http)
         sender: Transport | None = transport or own
         assert sender is not None  # noqa: S101 - one of the two is there
@@ -251,24 +252,3 @@ def _keys_in(response: Response, known: tuple[PreparedKey, ...]) -> tuple[Prepar
         for key in keys[:KEYS_MAX]
         if isinstance(key, Mapping) and key.get("kty") != "oct"
     )
-
-
-def _checked_url(url: Any, *, allow_insecure: bool) -> str:
-    if not isinstance(url, str) or not url.isprintable() or any(c in url for c in " \\"):
-        raise ConfigurationError("jwks must be a URL without spaces, or a JWKSet.")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ConfigurationError("jwks has a host or a port that cannot be read.") from None
-    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or "#" in url:
-        raise ConfigurationError(
-            "jwks must begin with https:// (or http:// on this machine) and a host, without a "
-            "user name or a fragment."
-        )
-    if parts.scheme == "http" and not allow_insecure and not is_loopback(host):
-        raise ConfigurationError(
-            f"jwks: over plain http to {host} anybody could hand us keys of their own. Use https, "
-            "or say allow_insecure=True."
-        )
-    return url

@@ -15,12 +15,11 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from async_auth.clock import SLICE
 from async_auth.ports import Clock
 
 logger = logging.getLogger("async_auth.engine")
 
-#: The longest nap, in seconds: how late a suspend or a clock step may be noticed.
-SLICE = 30.0
 #: Wall and monotonic clock may differ by this much between two looks (slewing, rounding).
 TOLERANCE = 1.0
 #: After a suspend, overdue sessions start one by one at this distance, in seconds.

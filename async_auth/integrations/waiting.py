@@ -12,12 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from async_auth.clock import SLICE
 from async_auth.verifier import JWTVerifier
 
 logger = logging.getLogger("async_auth.integrations")
-
-#: The wall clock may be stepped, or run on while the machine sleeps: it is looked at this often.
-SLICE = 30.0
 
 
 @asynccontextmanager

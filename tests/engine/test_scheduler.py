@@ -7,7 +7,8 @@ import gc
 import logging
 from contextlib import asynccontextmanager
 
-from async_auth.engine.scheduler import CROWD, SLICE, SPREAD, Scheduler, weakly
+from async_auth.clock import SLICE
+from async_auth.engine.scheduler import CROWD, SPREAD, Scheduler, weakly
 
 
 class Diary:

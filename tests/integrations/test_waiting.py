@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from async_auth.integrations.waiting import SLICE, closing_behind
+from async_auth.clock import SLICE
+from async_auth.integrations.waiting import closing_behind
 
 
 class Door:

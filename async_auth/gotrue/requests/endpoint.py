@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import attrs
 
-from async_auth.core.hosts import is_loopback
+from async_auth.core.urls import checked_url
 from async_auth.errors import ConfigurationError, Malformed
 from async_auth.http_messages import HeadersLike, Request
 
@@ -98,7 +98,7 @@ class Endpoint:
     allow_insecure: bool = attrs.field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "url", _checked_url(self.url, allow_insecure=self.allow_insecure))
+        object.__setattr__(self, "url", _checked_root(self.url, allow_insecure=self.allow_insecure))
 
     def request(
         self,
@@ -167,25 +167,9 @@ def _as_json(body: Mapping[str, Any]) -> bytes:
         raise ConfigurationError("data must hold nothing but JSON's own types.") from None
 
 
-def _checked_url(url: Any, *, allow_insecure: bool) -> str:
-    if not isinstance(url, str) or not url.isprintable() or any(c in url for c in " \\"):
-        raise ConfigurationError("url must be text without spaces, line breaks or backslashes.")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ConfigurationError("url has a host or a port that cannot be read.") from None
-    if parts.scheme not in ("http", "https"):
-        raise ConfigurationError("url must begin with https:// (or http:// on this machine).")
-    if not host or port == 0:
-        raise ConfigurationError("url has no host, or no usable port.")
-    if "@" in parts.netloc:
-        raise ConfigurationError("url must not hold a user name or a password; use headers.")
-    if "?" in url or "#" in url:
-        raise ConfigurationError("url must be the auth root alone, with no query and no fragment.")
-    if parts.scheme == "http" and not allow_insecure and not is_loopback(host):
-        raise ConfigurationError(
-            f"url: plain http to {host} would show every token to the network. Use https, or say "
-            "allow_insecure=True."
-        )
-    return url.rstrip("/")
+def _checked_root(url: Any, *, allow_insecure: bool) -> str:
+    danger = "shows every token to the network"
+    root = checked_url("url", url, allow_insecure=allow_insecure, danger=danger)
+    if "?" in root:
+        raise ConfigurationError("url must be the auth root alone, with no query.")
+    return root.rstrip("/")
