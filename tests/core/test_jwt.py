@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from async_auth.core import jwt
+from async_auth.core.jwt.keys import Key, Keys
 from async_auth.errors import (
     BadSignature,
     ConfigurationError,
@@ -49,7 +50,7 @@ def signed(claims: dict[str, object]) -> str:
     return jwt.sign(claims, SECRET, algorithm="HS256")
 
 
-def check(token: str, keys: jwt.Keys = SECRET, **options: object) -> dict[str, object]:
+def check(token: str, keys: Keys = SECRET, **options: object) -> dict[str, object]:
     """Verify with HS256 and ES256 allowed, at NOW, unless told otherwise."""
     options = {"algorithms": ["HS256", "ES256", "RS256"], "now": NOW, **options}
     return jwt.verify(token, keys, **options)  # type: ignore[arg-type]  # options are free here
@@ -272,7 +273,7 @@ def test_audience_and_issuer() -> None:
         ("-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----", "HS256"),
     ],
 )
-def test_a_key_that_cannot_sign_is_a_configuration_error(key: jwt.Key, algorithm: str) -> None:
+def test_a_key_that_cannot_sign_is_a_configuration_error(key: Key, algorithm: str) -> None:
     """The message names the argument and never shows the key."""
     with pytest.raises(ConfigurationError, match="key") as caught:
         jwt.sign(CLAIMS, key, algorithm=algorithm)
