@@ -7,8 +7,10 @@ import contextlib
 import json
 from typing import Any
 
+import aiohttp
 import attrs
 import pytest
+from yarl import URL
 
 from async_auth import (
     AuthError,
@@ -112,6 +114,13 @@ def exchanging(prepare, recording, event=SignedIn):
     )
 
 
+async def come_back(url):
+    """Be the browser that has been at the provider and comes back with a code."""
+    back = URL(URL(url).query["redirect_to"]).update_query(code="c0de")
+    async with aiohttp.ClientSession() as http, http.get(back) as page:
+        await page.read()
+
+
 async def elsewhere(client, stage):
     """Return the tokens of another session of the user."""
     return stage.tokens()
@@ -186,6 +195,23 @@ ROWS = {
     ),
     "browser": exchanging(
         lambda client, _: client.sign_in_with_oauth("keycloak"), "token_pkce_oauth"
+    ),
+    "browser's address": Row(
+        GoTrueClient.get_session_from_url,
+        lambda client, begun: client.get_session_from_url(
+            f"{RETURNED}?code=c0de", flow_id=begun.flow_id
+        ),
+        SignedIn,
+        ("token_pkce_oauth",),
+        "token_pkce_bad_verifier",
+        lambda client, _: client.sign_in_with_oauth("keycloak"),
+    ),
+    "user's own browser": Row(
+        GoTrueClient.sign_in_with_browser,
+        lambda client, _: client.sign_in_with_browser("keycloak", open_browser=come_back),
+        SignedIn,
+        ("token_pkce_oauth",),
+        "token_pkce_bad_verifier",
     ),
     "magic link": exchanging(lambda client, _: client.sign_in_with_otp(**ADDRESS), "token_pkce"),
     "recovery link": exchanging(
@@ -348,6 +374,7 @@ def test_every_method_that_gives_a_session_is_here():
         for kind in (*GoTrueClient.__mro__, Mfa, Passkeys)
         for name, method in vars(kind).items()
         if getattr(method, "__annotations__", {}).get("return") == "AuthResponse"
+        and not name.startswith("_")
     }
     assert found | {GoTrueClient.update_user} == {row.method for row in ROWS.values()}
 
