@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -27,10 +28,13 @@ HOST = "127.0.0.1"
 REQUEST_MAX = 16 * 1024
 #: Connections at a time. Browsers open some in advance and may never use them.
 CONNECTIONS_MAX = 32
+#: Elsewhere SO_REUSEADDR means that anybody may listen beside us.
+REUSE = os.name == "posix"
 
 _END_OF_HEAD = b"\r\n\r\n"
 _REQUEST_LINE = re.compile(rb"([!-~]{1,32}) (/[!-~]*) HTTP/1\.[01]")
-_FIELD = re.compile(rb"([!#-'*+.0-9A-Z^-z|~-]+):[ \t]*(.*?)[ \t]*")
+# One way only to match each line: with white space of its own it would take hours to fail.
+_FIELD = re.compile(rb"([!#-'*+.0-9A-Z^-z|~-]+):(.*)")
 _AUTHORITY = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::[0-9]{1,5})?")
 
 
@@ -77,7 +81,7 @@ def read_request(head: bytes) -> str | Reply:
     if request is None or None in read:
         return plain(HTTPStatus.BAD_REQUEST)
     hosts = [field[2] for field in read if field is not None and field[1].lower() == b"host"]
-    if len(hosts) != 1 or not _names_us(hosts[0]):
+    if len(hosts) != 1 or not _names_us(hosts[0].strip(b" \t")):
         return plain(HTTPStatus.FORBIDDEN)
     if request[1] != b"GET":
         return plain(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET")
@@ -251,8 +255,9 @@ def _bind(port: int) -> socket.socket | None:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-        # A port whose last connections are still dying away is free.
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if REUSE:
+            # A port whose last connections are still dying away is free.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((HOST, port))
         # With SO_REUSEADDR two can bind; only one can listen.
         bound.listen()

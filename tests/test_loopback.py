@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_auth import ConfigurationError
+from async_auth import ConfigurationError, loopback
 from async_auth.loopback import (
     CONNECTIONS_MAX,
     REQUEST_MAX,
@@ -174,6 +174,11 @@ def test_this_machine_has_many_names(host):
         (HTTPStatus.BAD_REQUEST, b"GET / HTTP/1.1\r\nHost: localhost\r\n folded"),
         (HTTPStatus.BAD_REQUEST, b"GET / HTTP/1.1\nHost: localhost"),
         (HTTPStatus.BAD_REQUEST, b"\x16\x03\x01\x02\x00"),
+        pytest.param(
+            HTTPStatus.BAD_REQUEST,
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nA:" + b" " * 15_000 + b"\n",
+            id="what-a-careless-pattern-reads-for-hours",
+        ),
     ],
 )
 def test_others_are_not_let_in(status, head):
@@ -313,6 +318,21 @@ async def test_the_first_free_port_is_taken(guests):
 
     assert taken != door.port
     door.close()
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_no_port_is_shared_where_an_option_would(guests, monkeypatch, reuse):
+    """SO_REUSEADDR is asked for only where it is harmless."""
+    asked = []
+
+    class Recording(socket.socket):
+        def setsockopt(self, level, name, value):
+            asked.append(name)
+
+    monkeypatch.setattr(socket, "socket", Recording)
+    monkeypatch.setattr(loopback, "REUSE", reuse)
+    open_door([0], guests).close()
+    assert reuse == (socket.SO_REUSEADDR in asked)
 
 
 async def test_other_failures_are_not_about_the_port(guests, monkeypatch):
