@@ -28,7 +28,9 @@ async def test_the_address_is_opened(monkeypatch, capsys):
     assert ("", "") == capsys.readouterr()
 
 
-@pytest.mark.parametrize("failure", [None, webbrowser.Error("none"), OSError("none")])
+@pytest.mark.parametrize(
+    "failure", [None, webbrowser.Error("none"), OSError("none"), ValueError("none")]
+)
 async def test_without_a_browser_the_address_is_printed(monkeypatch, capsys, failure):
     """To stderr, on a line of its own."""
 
