@@ -60,7 +60,8 @@ class SigningInByBrowser(SigningInElsewhere):
         allows such addresses without being told of them (as RFC 8252 section 7.3 has it). The
         code that it brings is exchanged by PKCE, whatever the client's `flow`; the new session
         becomes the current one (`SignedIn`). What fails leaves the session there was. Several
-        calls at once have a port each. Cancelling it closes the port at once.
+        calls at once have a port each. Cancelling it closes the port at once; a `sign_out()`
+        meanwhile leaves it waiting.
 
         Args:
             provider: `github`, `google`, … as the server names them.
@@ -79,7 +80,8 @@ class SigningInByBrowser(SigningInElsewhere):
                 not take the code.
             SignInRequired: The time is over (`sign_in_timeout`); begin anew. A server that does
                 not let browsers go to such addresses sends them to its own site in silence.
-            TemporaryError: The server could not be asked. Try again later.
+            TemporaryError: The server could not be asked, or the browser brought `server_error`
+                or `temporarily_unavailable`. Try again later.
             ProtocolError: The browser brought neither a code nor an error.
             ConfigurationError: An argument is wrong, or the port is taken.
             ManagerClosed: After `aclose()`, and if that comes while this waits.
@@ -161,10 +163,11 @@ class Trip:
         try:
             try:
                 yield
-            except Exception as error:
+            except BaseException as error:
                 # It may be the browser itself, and has not seen the page yet.
                 self.end(pages.failed(error))
-                await asyncio.wait({opening}, timeout=GRACE)
+                if isinstance(error, Exception):
+                    await asyncio.wait({opening}, timeout=GRACE)
                 raise
             await asyncio.wait({opening}, timeout=GRACE)
         finally:

@@ -8,11 +8,13 @@ keeps anything.
 from __future__ import annotations
 
 import html
+import json
 from http import HTTPStatus
 
 import attrs
 
 from async_auth.errors import ApiError, AuthError, ManagerClosed, SignInRequired, TemporaryError
+from async_auth.gotrue.failures import REDIRECT_MEMBERS
 from async_auth.loopback import Reply
 
 _STYLE = """
@@ -67,15 +69,16 @@ _TIDY = 'history.replaceState(null, "", location.pathname);'
 
 #: Tells us of the fragment what we may know, under the state that the page was asked for with.
 _LOOK = """
+const names = NAMES;
 const told = new URLSearchParams(location.hash.slice(1));
 const answer = new URLSearchParams(
   { state: new URLSearchParams(location.search).get("state") });
-for (const name of ["error", "error_code", "error_description"])
+for (const name of names)
   if (told.has(name)) answer.set(name, told.get(name).slice(0, 1000));
-if (!told.has("error") && !told.has("error_code"))
+if (!names.some((name) => told.has(name)))
   answer.set("fragment", told.has("access_token") ? "tokens" : "nothing");
 location.replace(location.pathname + "?" + answer);
-"""
+""".replace("NAMES", json.dumps(REDIRECT_MEMBERS))
 
 
 @attrs.frozen(kw_only=True)
@@ -183,7 +186,7 @@ def failed(error: BaseException) -> Page:
         case ApiError():
             text = "The sign-in was refused. You can begin again in your program."
         case TemporaryError():
-            text = "The server could not be asked. Begin again in your program in a while."
+            text = "It could not be done for now. Begin again in your program in a while."
         case ManagerClosed():
             return STOPPED
         case SignInRequired(code="sign_in_timeout"):

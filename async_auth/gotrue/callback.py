@@ -7,20 +7,16 @@ not what we asked for): a script on our page tells us which, and never the token
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 import attrs
 
-from async_auth.errors import ApiError, AuthError, ProtocolError
-from async_auth.gotrue.failures import read_refusal
-from async_auth.http_messages import Response
+from async_auth.errors import AuthError, ProtocolError
+from async_auth.gotrue.failures import redirect_error_from
 
 #: What our script says of a fragment that is no error.
 FRAGMENT = "fragment"
-_ERROR_MEMBERS = ("error", "error_code", "error_description")
 _FIELDS_MAX = 20
 
 
@@ -73,8 +69,9 @@ def read_callback(target: str, *, path: str, state: str) -> Callback:
         return Stranger()
     if FRAGMENT in members:
         return Refused(_odd_fragment(members[FRAGMENT]))
-    if any(name in members for name in _ERROR_MEMBERS):
-        return Refused(_error(members, state))
+    error = redirect_error_from(members, secrets=(state, members.get("code")))
+    if error is not None:
+        return Refused(error)
     if members.get("code"):
         return Code(members["code"])
     return InFragment()
@@ -93,15 +90,6 @@ def _members(query: str) -> dict[str, str] | None:
 
 def _same(given: str, state: str) -> bool:
     return secrets.compare_digest(given.encode("utf-8", "replace"), state.encode("ascii"))
-
-
-def _error(members: Mapping[str, str], state: str) -> ApiError:
-    named = {name: members[name] for name in _ERROR_MEMBERS if members.get(name, "").strip()}
-    named.setdefault("error", named.get("error_code", "unknown_error"))
-    # The same members as in an error of OAuth's shape, so they are read by the same rules.
-    body = Response(0, {"Content-Type": "application/json"}, json.dumps(named).encode())
-    refusal = read_refusal(body, secrets=(state, members.get("code")))
-    return ApiError(refusal.message, code=refusal.code)
 
 
 def _odd_fragment(what: str) -> ProtocolError:

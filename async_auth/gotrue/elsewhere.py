@@ -161,7 +161,8 @@ class SigningInElsewhere:
             ProtocolError: The address brings tokens, and the flow is `pkce`: anybody can make
                 up an address that signs in as somebody else.
             StoreError: The store cannot be read.
-            TemporaryError: Try again later.
+            TemporaryError: Try again later; so said the server, or the browser
+                (`server_error`, `temporarily_unavailable`).
             ConfigurationError: An argument is wrong.
         """
         order = self._caller.manager.begin_sign_in()

@@ -1,8 +1,9 @@
 """Which error an answer of GoTrue becomes. Pure; sends nothing and retries nothing.
 
 All of GoTrue's error shapes are read: its own of before and after 2024-01-01, OAuth's, the
-router's plain text, a bare `x-sb-error-code`, and what proxies put in its place. No message holds
-a secret that is named to these functions, or anything that looks like a JWT.
+router's plain text, a bare `x-sb-error-code`, what proxies put in its place, and what a browser
+is sent back with. No message holds a secret that is named to these functions, or anything that
+looks like a JWT.
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ FINAL_CODES = frozenset(
         "invalid_client",
         "unauthorized_client",
     }
+)
+#: What a redirect spells an error with (RFC 6749 section 4.1.2.1, and GoTrue's own word).
+REDIRECT_MEMBERS = ("error", "error_code", "error_description")
+#: GoTrue's words for failures of its own, which may be over soon.
+_OWN_FAILURES = frozenset(
+    {"unexpected_failure", "request_timeout", "hook_timeout", "hook_timeout_after_retry"}
 )
 _KNOWN_CODES = FINAL_CODES | {"weak_password", "invalid_credentials"}
 
@@ -164,6 +171,37 @@ def refresh_error_from(
     return _judge(refusal, subject=False)
 
 
+def redirect_error_from(
+    members: Mapping[str, str], *, secrets: Iterable[str | None] = ()
+) -> ApiError | ServerUnavailable | None:
+    """
+    Return the error that a browser was sent back with, by the server or through it.
+
+    Args:
+        members: What stands in the query, or the fragment, of the address.
+        secrets: What we sent and nobody may read in an error.
+
+    Returns:
+        `None` if it is no error; `ServerUnavailable` if another try may do better; `ApiError`.
+    """
+    if not any(name in members for name in REDIRECT_MEMBERS):
+        return None
+    secrets = tuple(secrets)
+    text = _first_text(members, "error_description", "error_code", "error") or ""
+    message = safe_text(text, secrets) or "The browser came back with an error."
+    code = _shown_code((members.get("error_code"), members.get("error")), secrets)
+    kind = ServerUnavailable if _is_for_now(members) else ApiError
+    return kind(message, code=code)
+
+
+def _is_for_now(members: Mapping[str, str]) -> bool:
+    word, code = members.get("error"), members.get("error_code")
+    # GoTrue says `server_error` of whatever OAuth has no word for, such as an identity that
+    # exists already; then its own code tells whose fault it is.
+    failed = word == "server_error" and (not code or code in _OWN_FAILURES)
+    return failed or word == "temporarily_unavailable"
+
+
 def _temporary(refusal: Refusal) -> AuthError | None:
     status = refusal.status
     if status == _TOO_MANY_REQUESTS:
@@ -206,7 +244,11 @@ def _code(members: Mapping[str, Any], response: Response, secrets: tuple[Any, ..
     if isinstance(stated, str) and stated.isdecimal():
         stated = None
     header = response.headers.get("x-sb-error-code")
-    for code in (members.get("error_code"), stated, header, members.get("error")):
+    return _shown_code((members.get("error_code"), stated, header, members.get("error")), secrets)
+
+
+def _shown_code(words: Iterable[Any], secrets: tuple[Any, ...]) -> str | None:
+    for code in words:
         if isinstance(code, str) and _CODE.fullmatch(code):
             # A word of GoTrue's own stays, even if somebody has it for a password.
             shown = code in _KNOWN_CODES or redact(code, secrets) == code

@@ -7,25 +7,15 @@ error shows what is secret in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from async_auth.core.redaction import safe_text
-from async_auth.errors import (
-    ApiError,
-    AuthError,
-    AuthSessionMissing,
-    ConfigurationError,
-    ServerUnavailable,
-)
+from async_auth.errors import AuthSessionMissing, ConfigurationError
+from async_auth.gotrue.failures import redirect_error_from
 
-#: RFC 6749 section 4.1.2.1: a failure of the server's, which may be over soon.
-_FOR_NOW = frozenset({"server_error", "temporarily_unavailable"})
-#: Longer texts in an address are no error code of anybody's.
-_CODE_LENGTH = 100
 #: Longer numbers are no time.
 _DIGITS = 15
 
@@ -61,21 +51,24 @@ def read_redirect(url: str) -> Redirect:
         AuthSessionMissing: There is nothing of a sign-in in the address.
         ConfigurationError: *url* is no address.
     """
-    members = _members(url)
-    if "error" in members or "error_code" in members:
-        raise _error(members)
+    query, fragment = _parts(url)
+    members = {**fragment, **query}
+    error = redirect_error_from(members)
+    if error is not None:
+        raise error
     if members.get("code"):
         return Redirect(code=members["code"])
-    if members.get("access_token"):
-        recovery = members.pop("type", None) == "recovery"
-        return Redirect(tokens=_tokens(members), recovery=recovery)
+    # What stands in the other part is the program's own, from the address that it asked for.
+    for part in (query, fragment):
+        if part.get("access_token"):
+            return Redirect(tokens=_tokens(part), recovery=part.get("type") == "recovery")
     # One link of the two that an e-mail change wants: "Confirmation link accepted …"
     if members.get("message"):
         return Redirect()
     raise AuthSessionMissing("Auth session missing! There is none in the address.")
 
 
-def _members(url: str) -> dict[str, str]:
+def _parts(url: str) -> Iterator[dict[str, str]]:
     if not isinstance(url, str):
         raise ConfigurationError("url must be the address at which the browser ended.")
     try:
@@ -83,22 +76,14 @@ def _members(url: str) -> dict[str, str]:
     except ValueError:
         # `from None`: the error shows the address.
         raise ConfigurationError("url is no address that can be read.") from None
-    return dict([*parse_qsl(parts.fragment), *parse_qsl(parts.query)])
+    return (dict(parse_qsl(part, keep_blank_values=True)) for part in (parts.query, parts.fragment))
 
 
 def _tokens(members: Mapping[str, str]) -> dict[str, Any]:
     # `expires_in` counts from when the browser was sent here, and nobody knows when that was.
-    tokens: dict[str, Any] = {k: v for k, v in members.items() if k != "expires_in"}
+    others = ("expires_in", "type")
+    tokens: dict[str, Any] = {k: v for k, v in members.items() if v and k not in others}
     until = tokens.pop("expires_at", "")
     if until.isascii() and until.isdecimal() and len(until) <= _DIGITS:
         tokens["expires_at"] = int(until)
     return tokens
-
-
-def _error(members: Mapping[str, str]) -> AuthError:
-    kind = members.get("error", "")
-    code = members.get("error_code") or kind
-    text = members.get("error_description") or code
-    message = safe_text(text, ()) or "The browser came back with an error."
-    shown = safe_text(code, (), limit=_CODE_LENGTH) or None
-    return (ServerUnavailable if kind in _FOR_NOW else ApiError)(message, code=shown)

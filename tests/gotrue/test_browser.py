@@ -245,7 +245,7 @@ async def test_a_server_that_is_away_is_an_error(server, client, visitor):
     server.faults.add("/token", drop="before", times=9)
     with pytest.raises(NetworkError):
         await client.sign_in_with_browser("github", open_browser=visitor)
-    assert "could not be asked" in visitor.pages[0]
+    assert "could not be done for now" in visitor.pages[0]
     assert await visitor.finds_nobody()
 
 
@@ -343,6 +343,38 @@ async def test_being_cancelled_closes_the_port(server, visitor, begin):
     assert "stopped waiting" in visitor.pages[0]
     assert await visitor.finds_nobody()
     await gate.aclose()
+
+
+async def test_nothing_keeps_the_port_open_after_a_cancellation(client, visitor):
+    """Not even what opens the browser, and takes its time to be cancelled."""
+    begun, cancelled, leave = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def stay(url):
+        visitor.url = url
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+            await leave.wait()
+
+    task = asyncio.create_task(client.sign_in_with_browser("github", open_browser=stay))
+    await begun.wait()
+    task.cancel()
+    await cancelled.wait()
+    assert await visitor.finds_nobody()
+    leave.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_sign_out_leaves_it_waiting(client, visitor, begin):
+    """It is a call of its own, which its caller can cancel: who comes back is signed in."""
+    await client.sign_in_anonymously()
+    task = await begin(client, visitor)
+    await client.sign_out()
+    await visitor.visit(visitor.url)
+    assert (await task).session is client.session
 
 
 @pytest.mark.parametrize("when", ["waiting", "exchanging"])

@@ -110,7 +110,7 @@ def test_a_lone_surrogate_is_shown_somehow():
     [
         ("Access was not granted.*User denied", ApiError("User denied", code="access_denied")),
         ("was refused.*No such flow", ApiError("No such flow", code="flow_state_not_found")),
-        ("could not be asked.*No answer", NetworkError("No answer")),
+        ("could not be done for now.*No answer", NetworkError("No answer")),
         ("took too long", SignInRequired("Nobody", code="sign_in_timeout")),
         ("could not be finished.*Begin anew", SignInRequired("Begin anew")),
         ("could not be finished.*neither", ProtocolError("neither")),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_auth import ApiError, ProtocolError
+from async_auth import ApiError, ProtocolError, ServerUnavailable
 from async_auth.gotrue.browser_pages import failed
 from async_auth.gotrue.callback import (
     Code,
@@ -18,6 +18,7 @@ from async_auth.gotrue.callback import (
     Stranger,
     read_callback,
 )
+from async_auth.gotrue.redirects import read_redirect
 
 STATE = "a-state-that-nobody-guesses"
 
@@ -92,7 +93,17 @@ def test_an_error_may_have_only_a_code():
     """Then that is its text."""
     error = read(error_code="otp_expired").error
     assert ("otp_expired", "otp_expired") == (error.message, error.code)
-    assert "unknown_error" == read(error="").error.code
+    assert isinstance(read(error="").error, ApiError)
+
+
+@pytest.mark.parametrize("word", ["server_error", "temporarily_unavailable"])
+def test_some_errors_are_over_soon(word):
+    """The program may try again, whoever reads the address: we, or it."""
+    found = read(error=word, error_code="unexpected_failure").error
+    with pytest.raises(ServerUnavailable) as caught:
+        read_redirect(f"http://127.0.0.1/?error={word}&error_code=unexpected_failure")
+    assert ServerUnavailable is type(found)
+    assert (caught.value.code, caught.value.message) == (found.code, found.message)
 
 
 def test_an_error_shows_no_secret():

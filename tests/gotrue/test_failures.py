@@ -22,7 +22,12 @@ from async_auth.errors import (
     UserDoesntExist,
     WeakPassword,
 )
-from async_auth.gotrue.failures import FINAL_CODES, error_from, refresh_error_from
+from async_auth.gotrue.failures import (
+    FINAL_CODES,
+    error_from,
+    redirect_error_from,
+    refresh_error_from,
+)
 from async_auth.http_messages import Response
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.u-siO_Kg86IQ"
@@ -422,3 +427,33 @@ def test_no_secret_is_ever_shown(
         ):
             pieces = f"{error} {error!r} {error.args}".split("[redacted]")
             assert all(secret not in piece for piece in pieces)
+
+
+def test_a_redirect_that_brings_no_error_is_none():
+    """Whatever else it brings."""
+    assert redirect_error_from({"code": "c0de", "message": "error"}) is None
+
+
+@pytest.mark.parametrize(
+    "kind, members",
+    [
+        (ServerUnavailable, {"error": "server_error"}),
+        (ServerUnavailable, {"error": "server_error", "error_code": "hook_timeout"}),
+        (ServerUnavailable, {"error": "temporarily_unavailable", "error_code": "x"}),
+        (ApiError, {"error": "server_error", "error_code": "identity_already_exists"}),
+        (ApiError, {"error": "access_denied", "error_code": "unexpected_failure"}),
+        (ApiError, {"error_code": "unexpected_failure"}),
+    ],
+)
+def test_a_redirects_error_is_for_now_if_the_server_failed(kind, members):
+    """GoTrue says `server_error` of many refusals: its own code tells them apart."""
+    assert kind is type(redirect_error_from(members))
+
+
+def test_a_redirects_error_shows_no_secret():
+    """Neither in its text nor in its code."""
+    error = redirect_error_from(
+        {"error": "luwamgajpx4l", "error_description": f"luwamgajpx4l {JWT}"},
+        secrets=["luwamgajpx4l"],
+    )
+    assert ("[redacted] [redacted]", "[redacted]") == (error.message, error.code)

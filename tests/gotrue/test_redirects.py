@@ -56,6 +56,13 @@ def test_tokens_are_read(recordings):
     assert found.tokens["access_token"] not in repr(found)
 
 
+def test_the_programs_own_query_is_none_of_the_tokens():
+    """It is what the program asked for, and says nothing of the sign-in."""
+    found = read_redirect(f"{HERE}?next=/home&type=recovery#access_token=a&refresh_token=b&x=")
+    assert {"access_token": "a", "refresh_token": "b"} == found.tokens
+    assert not found.recovery
+
+
 @pytest.mark.parametrize("until", ["soon", "-1", "1e9", "٣", "9" * 16])
 def test_an_expiry_that_is_none_is_left_out(until):
     """The token's own `exp` counts then."""
@@ -74,7 +81,20 @@ def test_an_error_of_the_provider(recordings):
     [
         ({"error": "access_denied", "error_code": "otp_expired"}, ApiError, "otp_expired"),
         ({"error_code": "otp_expired"}, ApiError, "otp_expired"),
-        ({"error": "server_error", "error_code": "x"}, ServerUnavailable, "x"),
+        ({"error_description": "No"}, ApiError, None),
+        ({"error": "", "code": "c0de"}, ApiError, None),
+        ({"error": "<b>"}, ApiError, None),
+        ({"error": "server_error"}, ServerUnavailable, "server_error"),
+        (
+            {"error": "server_error", "error_code": "unexpected_failure"},
+            ServerUnavailable,
+            "unexpected_failure",
+        ),
+        (
+            {"error": "server_error", "error_code": "identity_already_exists"},
+            ApiError,
+            "identity_already_exists",
+        ),
         ({"error": "temporarily_unavailable"}, ServerUnavailable, "temporarily_unavailable"),
         (
             {"error": "access_denied", "code": "c0de", "access_token": "a"},
