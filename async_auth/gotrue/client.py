@@ -192,7 +192,8 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
         """
         Sign out: here first, then at the server.
 
-        Links and browsers that are still under way (PKCE) then sign nobody in any more.
+        Links and browsers that are still under way (PKCE) then sign nobody in any more; a
+        `sign_in_with_browser()` that waits is a call of its own: cancel it.
 
         Args:
             scope: `global` ends all sessions of the user, `local` this one, `others` all but
