@@ -7,9 +7,11 @@ from typing import Any
 
 import attrs
 
-from async_auth.gotrue.admin.collections import CustomProviders, OAuthClients, SSOProviders
+from async_auth.gotrue.admin.custom_providers import CustomProviders
+from async_auth.gotrue.admin.oauth_clients import OAuthClients
 from async_auth.gotrue.admin.of_user import UserFactors, UserPasskeys
 from async_auth.gotrue.admin.pages import Page, UserPage, page_of, walk
+from async_auth.gotrue.admin.sso_providers import SSOProviders
 from async_auth.gotrue.admin.values import AuditEntry, GeneratedLink
 from async_auth.gotrue.caller import Caller
 from async_auth.gotrue.models import User
