@@ -22,14 +22,24 @@ _FIELDS_MAX = 20
 
 @attrs.frozen
 class Code:
-    """The code that is good for a session."""
+    """
+    What is good for a session.
+
+    Args:
+        value: The code. A secret.
+    """
 
     value: str = attrs.field(repr=False)
 
 
 @attrs.frozen
 class Refused:
-    """What went wrong before there was a code."""
+    """
+    What went wrong before there was a code.
+
+    Args:
+        error: The same, as the caller gets it.
+    """
 
     error: AuthError
 

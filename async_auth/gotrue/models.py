@@ -188,7 +188,26 @@ class Claims(JsonObject):
     """
     What a verified access token says; everything else that it says is in `extra`.
 
-    Times are unix seconds on the server's clock. `aud` and `amr` are as sent: text or a list.
+    Args:
+        sub: The user's id.
+        iss: Who issued it.
+        aud: For whom: text, or a list of such, as it was sent.
+        exp: When it ends. This and the other times: in unix seconds, on the server's clock.
+        iat: When it was issued.
+        nbf: When it begins.
+        jti: Its own id.
+        role: The database role.
+        aal: How sure the server is of the user: `aal1`, or `aal2` with a second factor.
+        session_id: The session's id at the server.
+        email: The user's address; "" when there is none.
+        phone: The user's number; "" when there is none.
+        is_anonymous: Whether the user has no address and no password yet.
+        client_id: The program that it was issued to, by GoTrue's own OAuth server.
+        scope: What that program may do.
+        ref: The project, in the tokens that are API keys.
+        amr: How the user signed in: a list of texts or of objects (`AMREntry`), as it was sent.
+        app_metadata: What the server and administrators keep.
+        user_metadata: What the user may change. Trust nothing in it.
     """
 
     sub: str = attrs.field(default="", metadata=TEXT)

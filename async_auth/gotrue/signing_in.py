@@ -89,6 +89,12 @@ class SigningIn:
 
         A sign-in that fails leaves the session there was.
 
+        Args:
+            email: The address; or
+            phone: the number. Exactly one of the two.
+            password: The password.
+            captcha_token: What the CAPTCHA gave.
+
         Raises:
             InvalidCredentials: Wrong address, number or password.
             ApiError: The server refused (`email_not_confirmed`, `user_banned`, …).
@@ -109,6 +115,10 @@ class SigningIn:
     ) -> AuthResponse:
         """
         Create an anonymous user and sign in as that (`SignedIn`).
+
+        Args:
+            data: Becomes the user's `user_metadata`.
+            captcha_token: What the CAPTCHA gave.
 
         Raises:
             ApiError: The server refused (`anonymous_provider_disabled`, …).
