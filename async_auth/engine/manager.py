@@ -140,7 +140,7 @@ class SessionManager:
         self._loaded = False
         self._loading: Flight[None] | None = None
         #: Waits in callers' own tasks, which a close ends.
-        self._sending: set[asyncio.Timeout] = set()
+        self._waits: set[asyncio.Timeout] = set()
         self._handout = Handout(self._keeper, self._state, clock)
         self._sign_ins = SignIns(
             keeper=self._keeper,
@@ -257,7 +257,7 @@ class SessionManager:
         self._handout.close()
         if self._loading is not None:
             self._loading.settle(error=ManagerClosed())
-        for scope in self._sending:
+        for scope in self._waits:
             scope.reschedule(0)
 
     async def _land(self) -> None:
@@ -445,11 +445,11 @@ class SessionManager:
         scope = asyncio.timeout(None)
         try:
             async with scope:
-                self._sending.add(scope)
+                self._waits.add(scope)
                 try:
                     yield
                 finally:
-                    self._sending.discard(scope)
+                    self._waits.discard(scope)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -534,7 +534,7 @@ class SessionManager:
                 if not old.forked:
                     old.abandon()
             self._loading = None
-            self._sending.clear()
+            self._waits.clear()
             self._handout.unbind()
             self._shelf.unbind()
             self._keeper.unbind()
