@@ -22,7 +22,14 @@ import attrs
 from async_auth.clock import SystemClock
 from async_auth.core.plain_json import number
 from async_auth.engine.shelf import store_error
-from async_auth.errors import ApiError, Conflict, RateLimited, StoreError
+from async_auth.errors import (
+    ApiError,
+    ConfigurationError,
+    Conflict,
+    RateLimited,
+    SignInRequired,
+    StoreError,
+)
 from async_auth.ports import Clock, Record, SessionStore
 
 logger = logging.getLogger("async_auth.gotrue")
@@ -104,7 +111,7 @@ class PkceRing:
         self, *, wanted: bool, recovery: bool = False
     ) -> AsyncIterator[PkceFlow | None]:
         """
-        Begin a flow for the request that is made inside, and forget it if that is refused.
+        Begin a flow for the request made inside, and forget it if that is refused or never made.
 
         Args:
             wanted: Whether there is to be a flow at all.
@@ -116,8 +123,8 @@ class PkceRing:
         flow = await self.begin(recovery=recovery)
         try:
             yield flow
-        except (ApiError, RateLimited):
-            # No mail went out. After a lost answer one may have.
+        except (ApiError, RateLimited, SignInRequired, ConfigurationError):
+            # No mail went out, and no browser. After a lost answer one may have.
             await self.end(flow)
             raise
 

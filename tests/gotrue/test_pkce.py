@@ -6,7 +6,13 @@ import asyncio
 
 import pytest
 
-from async_auth import ApiError, ServerUnavailable, SignInRequired
+from async_auth import (
+    ApiError,
+    AuthSessionMissing,
+    ConfigurationError,
+    ServerUnavailable,
+    SignInRequired,
+)
 from async_auth.gotrue import GoTrueClient
 from async_auth.gotrue.pkce import LIFE, PkceFlow, PkceRing
 from async_auth.ports import Record
@@ -47,6 +53,24 @@ async def test_a_sign_out_forgets_what_is_under_way(stage, scope):
             await client.exchange_code_for_session("c0de", flow_id=flow_id)
         assert "pkce_code_verifier_not_found" == caught.value.code
     assert asked == len(wire.requests)
+    assert "verifier" not in await stored(store)
+
+
+@pytest.mark.parametrize(
+    "error, call",
+    [
+        (ConfigurationError, lambda client: client.sign_in_with_oauth("")),
+        (ConfigurationError, lambda client: client.sign_in_with_sso()),
+        (ConfigurationError, lambda client: client.reset_password_for_email("")),
+        (AuthSessionMissing, lambda client: client.link_identity("github")),
+    ],
+)
+async def test_what_cannot_be_asked_for_leaves_no_flow(error, call):
+    """Five such calls would leave no room for a link that is under way."""
+    store = MemoryStore()
+    async with GoTrueClient(URL, transport=ScriptedTransport(), store=store) as client:
+        with pytest.raises(error):
+            await call(client)
     assert "verifier" not in await stored(store)
 
 
