@@ -9,6 +9,7 @@
     ├─ TemporaryError                       try again later: .retry_after
     │  ├─ NetworkError                      no answer; .sent says whether the request left
     │  ├─ ServerUnavailable                 an answer that says nothing about the session
+    │  ├─ CoreUnavailable                   no SuperTokens core could be asked (back end)
     │  ├─ RateLimited                       429
     │  └─ LockTimeout                       another holder kept the session's lock
     ├─ ApiError                             the server refused this call
@@ -27,7 +28,10 @@
     ├─ StoreError                           the session store failed
     │  └─ Conflict                          the stored generation is not the expected one
     ├─ ConfigurationError                   an argument is wrong; it names the argument
-    └─ ManagerClosed                        aclose() was called
+    ├─ ManagerClosed                        aclose() was called
+    ├─ TryRefreshToken                      back end: the caller has to refresh its session
+    ├─ Unauthorised                         back end: the caller has no session; .clear_tokens
+    └─ InvalidClaims                        back end: the session lacks a claim; .reasons
 
 It imports nothing of ours. Every error can be copied and pickled with its attributes.
 """
@@ -173,6 +177,10 @@ class ServerUnavailable(TemporaryError):
     """The server (or a proxy before it) answered, but not about the session."""
 
 
+class CoreUnavailable(TemporaryError):
+    """No host of the SuperTokens core answered: this says nothing about anybody's session."""
+
+
 class RateLimited(TemporaryError):
     """Too many requests (429)."""
 
@@ -272,3 +280,47 @@ class ManagerClosed(AuthError):
         status: int | None = None,
     ):
         super().__init__(message, code=code, status=status)
+
+
+class TryRefreshToken(AuthError):
+    """The access token will not do, but the session may be alive: the caller has to refresh."""
+
+
+class Unauthorised(AuthError):
+    """
+    The caller has no session.
+
+    Args:
+        clear_tokens: Whether the answer takes the tokens away that the caller sent.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        clear_tokens: bool = True,
+    ):
+        super().__init__(message, code=code, status=status)
+        self.clear_tokens = clear_tokens
+
+
+class InvalidClaims(AuthError):
+    """
+    The session is good, but a claim is not what was asked for.
+
+    Args:
+        reasons: What failed, one `{"id": …, "reason": …}` for each validator, as it is answered.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        reasons: tuple[Any, ...] = (),
+    ):
+        super().__init__(message, code=code, status=status)
+        self.reasons = reasons

@@ -42,6 +42,7 @@ VALUES = {
     "user_id": "u1",
     "session_handle": "handle",
     "subtype": "reuse",
+    "clear_tokens": False,
 }
 
 each_class = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
