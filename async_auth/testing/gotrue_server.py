@@ -18,8 +18,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from aiohttp import web
-
 from async_auth.clock import SystemClock
 from async_auth.errors import ConfigurationError
 from async_auth.ports import Clock
@@ -28,7 +26,6 @@ from async_auth.testing.gotrue.app import GoTrueApp
 from async_auth.testing.gotrue.credentials import check_email, check_phone
 from async_auth.testing.gotrue.endpoints.about import PROTECTED_PATH
 from async_auth.testing.gotrue.endpoints.oauth import PROVIDER_PATH
-from async_auth.testing.gotrue.faults import Faults
 from async_auth.testing.gotrue.identity_provider import IdentityProvider
 from async_auth.testing.gotrue.options import Options
 from async_auth.testing.gotrue.post import Message, Post
@@ -38,12 +35,10 @@ from async_auth.testing.gotrue.sessions import Sessions
 from async_auth.testing.gotrue.sso_providers import free_domains
 from async_auth.testing.gotrue.state import GoTrueState
 from async_auth.testing.gotrue.tokens import KeyRing
+from async_auth.testing.loopback.faults import Faults
+from async_auth.testing.loopback.listener import Listener
 from async_auth.testing.webauthn.authenticator import SoftwareAuthenticator
 
-#: Hundreds of clients may connect at once.
-_BACKLOG = 4096
-#: A request that a fault holds up is not waited for when the server closes.
-_SHUTDOWN_TIMEOUT = 0.05
 _TEN_YEARS = 315_360_000
 
 
@@ -155,11 +150,10 @@ class GoTrueServer:
         self.clock: Clock = SystemClock() if clock is None else clock
         self._state = GoTrueState(Sessions(options, keys), Post(options))
         self._app = GoTrueApp(self._state, self.clock)
-        self._port = port
-        self._runner: web.AppRunner | None = None
+        self._listener = Listener("GoTrueServer", self._app.application, port)
 
     def __repr__(self) -> str:
-        where = self.url if self._runner is not None else "closed"
+        where = self.url if self._listener.is_up else "closed"
         return (
             f"<GoTrueServer {where} users={len(self._state.users)} "
             f"sessions={len(self._state.sessions.rows)} issued={self.issued}>"
@@ -182,37 +176,20 @@ class GoTrueServer:
         Raises:
             OSError: The port is taken.
         """
-        if self._runner is not None:
-            return
-        # No access log: paths and headers are nobody's business, and a query may hold a code.
-        runner = web.AppRunner(
-            self._app.application(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", self._port, backlog=_BACKLOG).start()
-        except OSError:
-            await runner.cleanup()
-            raise
-        self._runner = runner
-        self._port = runner.addresses[0][1]
+        await self._listener.start()
         self._state.sessions.issuer = self._state.post.root = self.url
         self._state.provider.url = f"{self.url}{PROVIDER_PATH}"
 
     async def aclose(self) -> None:
         """Stop listening and close every connection; twice is fine. The state is kept."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._listener.aclose()
 
     # ── where it is and what it saw ────────────────────────────────────────────────────────────
 
     @property
     def url(self) -> str:
         """The auth root, such as `http://127.0.0.1:40123`: endpoints follow without a prefix."""
-        if not self._port:
-            raise ConfigurationError("GoTrueServer: not started, so it has no url yet.")
-        return f"http://127.0.0.1:{self._port}"
+        return self._listener.url
 
     @property
     def protected_url(self) -> str:

@@ -1,7 +1,7 @@
 """The HTTP of `GoTrueServer`: routes, bodies, headers, counters and faults; no rule of its own.
 
-Every request goes through `GoTrueApp.handle()`. Whatever changes the state happens between two
-awaits, so concurrent requests are served one after the other without a lock.
+Every request has passed the gate in front. Whatever changes the state happens between two awaits,
+so concurrent requests are served one after the other without a lock.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from email.utils import formatdate
 from http import HTTPStatus
 
 import attrs
@@ -29,9 +28,10 @@ from async_auth.testing.gotrue.endpoints import (
     oauth_server,
     passkeys,
 )
-from async_auth.testing.gotrue.faults import Fault, Faults
 from async_auth.testing.gotrue.refusals import Refusal, wire_form
 from async_auth.testing.gotrue.state import GoTrueState
+from async_auth.testing.loopback.faults import Faults
+from async_auth.testing.loopback.gate import Gate
 
 ROUTES = (
     *about.ROUTES,
@@ -71,75 +71,37 @@ class GoTrueApp:
     Args:
         state: Users, sessions, rules.
         clock: Where *now* comes from, and how delays are waited out.
-        counts: Requests by path; `/token` by grant as well; answers by path and status.
-        faults: What is to go wrong.
     """
 
     state: GoTrueState
     clock: Clock
-    counts: Counter[str] = attrs.field(factory=Counter)
-    faults: Faults = attrs.field(factory=Faults)
+    _gate: Gate = attrs.field(init=False, repr=False)
     _router: Router = attrs.field(init=False, repr=False, factory=lambda: Router.of(ROUTES))
 
+    def __attrs_post_init__(self) -> None:
+        self._gate = Gate(
+            clock=self.clock,
+            answer=self._answer,
+            own_words=_own_words,
+            names=_names,
+            headers={"Vary": "Origin"},
+        )
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Requests by path; `/token` by grant as well; answers by path and status."""
+        return self._gate.counts
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong."""
+        return self._gate.faults
+
     def application(self) -> web.Application:
-        """Return a new aiohttp application that answers everything through `handle()`."""
-        app = web.Application(client_max_size=bodies.MAX_BODY_LENGTH)
-        app.router.add_route("*", "/{path:.*}", self.handle)
+        """Return a new aiohttp application that answers everything through the gate."""
+        app = self._gate.application(max_body=bodies.MAX_BODY_LENGTH)
         app.on_response_prepare.append(_strip)
         return app
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Count the request, let it meet its fault, if any, and answer it."""
-        self._count(request)
-        fault = self.faults.take(request.path, request.query)
-        response = (
-            await self._answer(request)
-            if fault is None
-            else await self._answer_through(fault, request)
-        )
-        if response is None:
-            return _hang_up(request)
-        response.headers.setdefault("Vary", "Origin")
-        # aiohttp would tell its own time; a client that corrects its clock looks at this one.
-        response.headers.setdefault("Date", formatdate(self.clock.now(), usegmt=True))
-        self.counts[f"{request.path} {response.status}"] += 1
-        return response
-
-    def _count(self, request: web.Request) -> None:
-        self.counts[request.path] += 1
-        if request.path == "/token" and "grant_type" in request.query:
-            self.counts[f"/token?grant_type={request.query['grant_type']}"] += 1
-
-    async def _answer_through(self, fault: Fault, request: web.Request) -> web.Response | None:
-        early = fault.drop == "after" or fault.committed
-        response = await self._answer(request) if fault.does_work and early else None
-        await self._pause(fault.delay)
-        if fault.drop is not None:
-            return None
-        if fault.replaces_answer:
-            response = self._false_answer(fault, request)
-        elif response is None:
-            response = await self._answer(request)
-        response.headers.update(fault.headers)
-        return response
-
-    async def _pause(self, seconds: float) -> None:
-        until = self.clock.monotonic() + seconds
-        while (left := until - self.clock.monotonic()) > 0:
-            await self.clock.sleep(left)
-
-    def _false_answer(self, fault: Fault, request: web.Request) -> web.Response:
-        status = fault.status or HTTPStatus.OK
-        if fault.body is not None:
-            return web.Response(
-                status=status, body=fault.body, headers={"Content-Type": "application/json"}
-            )
-        if status in _OWN_WORDS:
-            code, message = _OWN_WORDS[status]
-            # As recorded: /user answers a failing database without naming the code.
-            named = status != HTTPStatus.INTERNAL_SERVER_ERROR or request.path != "/user"
-            return _refuse(Refusal(status, code, message, named=named), request)
-        return web.Response(status=status, text=f"{status}\n")
 
     async def _answer(self, request: web.Request) -> web.Response:
         found = self._router.find(request.path)
@@ -164,9 +126,24 @@ class GoTrueApp:
         return _json(answer.body, answer.headers, answer.status)
 
 
+def _names(request: web.Request) -> tuple[str, ...]:
+    """Return what a request is counted as."""
+    if request.path == "/token" and "grant_type" in request.query:
+        return (request.path, f"/token?grant_type={request.query['grant_type']}")
+    return (request.path,)
+
+
+def _own_words(status: int, request: web.Request) -> web.Response | None:
+    if status not in _OWN_WORDS:
+        return None
+    code, message = _OWN_WORDS[status]
+    # As recorded: /user answers a failing database without naming the code.
+    named = status != HTTPStatus.INTERNAL_SERVER_ERROR or request.path != "/user"
+    return _refuse(Refusal(status, code, message, named=named), request)
+
+
 async def _strip(_request: web.Request, response: web.StreamResponse) -> None:
-    """Take out what aiohttp adds and Go does not."""
-    response.headers.popall("Server", None)
+    """Take out what aiohttp adds to an empty answer and Go does not."""
     if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers.popall("Content-Type", None)
 

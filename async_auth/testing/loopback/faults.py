@@ -1,4 +1,4 @@
-"""Faults on demand: which request meets which mishap. It plans them; the app carries them out."""
+"""Faults on demand: which request meets which mishap. It plans them; the gate carries them out."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ class Faults:
         Args:
             path: `/token` (any grant), `/token?grant_type=refresh_token`, or `*` for all.
             times: How many requests; `None` until `remove()` or `clear()`.
-            status: Answer with this and do nothing. Without *body*, 409, 429, 500 and 504 have
-                GoTrue's own; other statuses have a proxy's plain text.
+            status: Answer with this and do nothing. Without *body* the server's own words go
+                with it where it has some, a proxy's plain text otherwise.
             delay: Wait this many seconds, on the server's clock.
             drop: `before` (or True): close the connection, the server has seen nothing. `after`:
                 do the work, then close it without an answer.
