@@ -14,6 +14,7 @@ if typing.TYPE_CHECKING:
     from async_auth.testing.gotrue_server import GoTrueServer
     from async_auth.testing.manual_clock import ManualClock
     from async_auth.testing.scripted_transport import ScriptedTransport
+    from async_auth.testing.supertokens_core_server import SuperTokensCoreServer
     from async_auth.testing.web3.wallets import EthereumWallet, SolanaWallet
     from async_auth.testing.webauthn.authenticator import SoftwareAuthenticator
 
@@ -25,6 +26,7 @@ __all__ = [
     "ScriptedTransport",
     "SoftwareAuthenticator",
     "SolanaWallet",
+    "SuperTokensCoreServer",
 ]
 
 _HOMES = {
@@ -35,6 +37,7 @@ _HOMES = {
     "ScriptedTransport": "async_auth.testing.scripted_transport",
     "SoftwareAuthenticator": "async_auth.testing.webauthn.authenticator",
     "SolanaWallet": "async_auth.testing.web3.wallets",
+    "SuperTokensCoreServer": "async_auth.testing.supertokens_core_server",
 }
 
 

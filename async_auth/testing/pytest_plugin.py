@@ -2,15 +2,16 @@
 
     async def test_the_bot_survives_an_expired_token(gotrue_server, manual_clock): ...
 
-| fixture              | is                                                                    |
-|----------------------|-----------------------------------------------------------------------|
-| `manual_clock`       | a `ManualClock`                                                       |
-| `scripted_transport` | a `ScriptedTransport` with an empty script                            |
-| `gotrue_server`      | a running `GoTrueServer` on loopback                                  |
-| `record_events`      | a function: `recorder = await record_events(client)`; it starts an    |
-|                      | `EventRecorder`, which is stopped after the test                      |
+| fixture                   | is                                                               |
+|---------------------------|------------------------------------------------------------------|
+| `manual_clock`            | a `ManualClock`                                                  |
+| `scripted_transport`      | a `ScriptedTransport` with an empty script                       |
+| `gotrue_server`           | a running `GoTrueServer` on loopback                             |
+| `supertokens_core_server` | a running `SuperTokensCoreServer` on loopback                    |
+| `record_events`           | a function: `recorder = await record_events(client)`; it starts  |
+|                           | an `EventRecorder`, which is stopped after the test              |
 
-The last two are async fixtures: they need pytest-asyncio, or anyio's plugin in its place.
+The last three are async fixtures: they need pytest-asyncio, or anyio's plugin in its place.
 This module is imported by every pytest run on a machine that has the library, so it imports
 nothing of ours before a fixture is used.
 """
@@ -24,7 +25,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from async_auth.testing import EventRecorder, GoTrueServer, ManualClock, ScriptedTransport
+    from async_auth.testing import (
+        EventRecorder,
+        GoTrueServer,
+        ManualClock,
+        ScriptedTransport,
+        SuperTokensCoreServer,
+    )
 
 
 def async_fixture(function: Callable[..., AsyncIterator[Any]]) -> Any:
@@ -58,6 +65,15 @@ async def gotrue_server() -> AsyncIterator[GoTrueServer]:
     from async_auth.testing import GoTrueServer
 
     async with GoTrueServer() as server:
+        yield server
+
+
+@async_fixture
+async def supertokens_core_server() -> AsyncIterator[SuperTokensCoreServer]:
+    """Run a SuperTokens core on loopback for the length of the test."""
+    from async_auth.testing import SuperTokensCoreServer
+
+    async with SuperTokensCoreServer() as server:
         yield server
 
 

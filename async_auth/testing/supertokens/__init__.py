@@ -1,0 +1,1 @@
+"""What `SuperTokensCoreServer` is made of."""
