@@ -28,9 +28,10 @@ def test_the_fixtures_are_what_they_say(manual_clock, scripted_transport):
     assert isinstance(scripted_transport, ScriptedTransport)
 
 
-async def test_the_server_runs(gotrue_server):
-    """The embedded server is up for the length of the test."""
+async def test_the_servers_run(gotrue_server, supertokens_core_server):
+    """The embedded servers are up for the length of the test."""
     assert gotrue_server.url.startswith("http://127.0.0.1:")
+    assert supertokens_core_server.url.startswith("http://127.0.0.1:")
 
 
 USERS_TEST = """
