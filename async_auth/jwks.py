@@ -59,12 +59,24 @@ class JWKSet:
     Args:
         fetch: Gets the set; raises NetworkError and the like.
         clock: What time it is.
+        cool_down: Seconds after a fetch that failed, or that brought no key of the name asked
+            for, in which no unknown `kid` causes another.
+        fresh: Seconds that keys are fresh if the server does not say.
+        fresh_max: Seconds that keys are fresh at most, whatever the server says.
     """
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[Response]], *, clock: Clock | None = None
+        self,
+        fetch: Callable[[], Awaitable[Response]],
+        *,
+        clock: Clock | None = None,
+        cool_down: float = COOL_DOWN,
+        fresh: float = FRESH,
+        fresh_max: float = FRESH_MAX,
     ) -> None:
         self._fetch = fetch
+        self._cool_down_seconds = cool_down
+        self._fresh, self._fresh_max = fresh, fresh_max
         self._clock: Clock = SystemClock() if clock is None else clock
         self._keys: tuple[PreparedKey, ...] = ()
         self._fresh_until = float("-inf")
@@ -199,19 +211,23 @@ class JWKSet:
             raise
         except AuthError as error:
             # Stale keys are better than none: the server may be back before they are replaced.
-            logger.warning("The keys of the server cannot be fetched: %s", error)
+            # Once for each outage: with a short cool-down it would be a flood.
+            level = logging.WARNING if self._failure is None else logging.DEBUG
+            logger.log(level, "The keys of the server cannot be fetched: %s", error)
             self._failure = error
             self._cool_down()
         else:
             self._failure = None
-            self._fresh_until = self._clock.monotonic() + freshness(response)
+            self._fresh_until = self._clock.monotonic() + freshness(
+                response, otherwise=self._fresh, longest=self._fresh_max
+            )
             # A key that has come is no reason to wait: the next one may come as suddenly.
             fruitless = self._insisted and self._keys == before
             if fruitless or not all(self._named(kid) for kid in self._wanted):
                 self._cool_down()
 
     def _cool_down(self) -> None:
-        self._not_before = self._clock.monotonic() + COOL_DOWN
+        self._not_before = self._clock.monotonic() + self._cool_down_seconds
 
 
 def _note(flight: asyncio.Task[None]) -> None:
@@ -227,10 +243,17 @@ async def _landed(flight: asyncio.Task[None]) -> None:
         flight.result()
 
 
-def freshness(response: Response) -> float:
-    """Return for how many seconds the answer may be used, by its Cache-Control (RFC 9111)."""
+def freshness(response: Response, *, otherwise: float = FRESH, longest: float = FRESH_MAX) -> float:
+    """
+    Return for how many seconds the answer may be used, by its Cache-Control (RFC 9111).
+
+    Args:
+        response: The answer.
+        otherwise: What counts where it does not say.
+        longest: What it may say at most; the least is `FRESH_MIN`.
+    """
     found = _MAX_AGE.search(response.headers.get("Cache-Control", ""))
-    return FRESH if found is None else min(max(float(found[1]), FRESH_MIN), FRESH_MAX)
+    return otherwise if found is None else min(max(float(found[1]), FRESH_MIN), longest)
 
 
 def _keys_in(response: Response, known: tuple[PreparedKey, ...]) -> tuple[PreparedKey, ...]:
