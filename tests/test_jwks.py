@@ -141,3 +141,49 @@ def test_freshness_follows_cache_control_within_bounds(stated, expected):
 def test_repr_counts_keys(jwks):
     """What is printed is a count."""
     assert "<JWKSet 0 keys>" == repr(jwks)
+
+
+async def test_a_server_with_times_of_its_own_has_them(server, clock):
+    """How long keys are fresh, and how soon an unknown one is asked for again."""
+    jwks = JWKSet(server.fetch, clock=clock, cool_down=0.5, fresh=7200.0, fresh_max=14400.0)
+    await jwks.keys_for("one")
+    for kid in ("two", "three"):
+        with pytest.raises(UnknownKey):
+            await jwks.keys_for(kid)
+    assert 2 == server.fetches
+    await clock.advance(0.5)
+    server.headers = {"Cache-Control": "max-age=604800"}
+    with pytest.raises(UnknownKey):
+        await jwks.keys_for("two")
+    assert 3 == server.fetches
+
+    await clock.advance(14399)
+    await jwks.keys_for("one")
+    assert 3 == server.fetches
+    await clock.advance(61)
+    await jwks.keys_for("one")
+    assert 4 == server.fetches
+
+
+async def test_a_server_that_does_not_say_has_its_own_default(server, clock):
+    """Not everybody's."""
+    jwks = JWKSet(server.fetch, clock=clock, fresh=7200.0)
+    await jwks.keys_for("one")
+    await clock.advance(7199)
+    await jwks.keys_for("one")
+
+    assert 1 == server.fetches
+
+
+async def test_an_outage_is_logged_once(server, clock, caplog):
+    """However often the keys are asked for meanwhile; the next outage again."""
+    jwks = JWKSet(server.fetch, clock=clock, cool_down=0.5)
+    warnings = []
+    for failure in (None, NetworkError("down"), NetworkError("down"), None, NetworkError("down")):
+        server.failure = failure
+        caplog.clear()
+        await jwks.renew()
+        await clock.advance(1)
+        warnings.append(sum(record.levelname == "WARNING" for record in caplog.records))
+
+    assert [0, 1, 0, 0, 1] == warnings

@@ -93,7 +93,10 @@ class Host:
         version = request.headers["cdi-version"]
         if version not in self.versions:
             return web.Response(status=400, text=f"cdi-version {version} not supported\n")
-        return web.json_response({"status": "OK", "sessionHandles": ["one"]})
+        names = ["one"]
+        return web.json_response(
+            {"status": "OK", "sessionHandles": names, "sessionHandlesRevoked": names}
+        )
 
 
 @pytest.fixture

@@ -107,6 +107,14 @@ def test_an_answer_without_what_it_is_for_is_none(recorded, missing):
         CreatedSession.parse(body)
 
 
+def test_a_session_without_a_name_is_none(recorded):
+    """Nothing could be done with it."""
+    body = recorded["core verify fresh token"]["response"]["json"]
+
+    with pytest.raises(ProtocolError, match="handle"):
+        VerifiedSession.parse({**body, "session": {**body["session"], "handle": 5}})
+
+
 @pytest.mark.parametrize("expiry", [None, "1795256203000", True])
 def test_a_time_that_is_no_number_is_an_error(expiry):
     """Nobody guesses when a token ends."""
