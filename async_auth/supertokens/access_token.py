@@ -44,6 +44,8 @@ _REQUIRED_SINCE = {
 _VERSIONS = {"3": 3, "4": 4, "5": 5}
 _PUBLIC_TENANT = "public"
 _SEGMENTS = 3
+#: The first segment of every token of version 2, which has base64 of the other alphabet, padded.
+_HEADER_2 = base64.b64encode(b'{"alg":"RS256","typ":"JWT","version":"2"}').decode()
 
 
 @attrs.frozen(kw_only=True)
@@ -165,15 +167,12 @@ def strip_protected(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parse_version_2(token: Any) -> AccessTokenInfo | None:
-    """Read a token of version 2: RS256, no kid, and base64 of the other alphabet, padded."""
-    if not isinstance(token, str) or len(token) > jwt.MAX_TOKEN_LENGTH:
+    """Read a token of version 2, or return `None` for any other."""
+    if not isinstance(token, str) or not token.startswith(f"{_HEADER_2}."):
         return None
     segments = token.split(".", _SEGMENTS)
-    if len(segments) != _SEGMENTS:
-        return None
-    header = _base64_object(segments[0])
-    if header != {"alg": "RS256", "typ": "JWT", "version": "2"}:
-        return None
+    if len(token) > jwt.MAX_TOKEN_LENGTH or len(segments) != _SEGMENTS:
+        raise Malformed("The access token is too long, or does not have three segments.")
     claims = _base64_object(segments[1]) or {}
     _require(claims, ("userId", "sessionHandle", "refreshTokenHash1"))
     payload = claims.get("userData")

@@ -25,7 +25,7 @@ NOW = 1_700_000_000.0
 
 def b64(value):
     """Return base64 of the standard alphabet, as version 2 has it."""
-    return base64.b64encode(json.dumps(value).encode()).decode()
+    return base64.b64encode(json.dumps(value, separators=(",", ":")).encode()).decode()
 
 
 def version_2(header=None, **claims):
@@ -299,3 +299,8 @@ def test_what_is_no_text_is_no_token():
         parse(None)
     with pytest.raises(Malformed):
         parse("a" * (jwt.MAX_TOKEN_LENGTH + 1))
+    for old in (f"{version_2()}.x", version_2(userData={"x": "a" * jwt.MAX_TOKEN_LENGTH})):
+        with pytest.raises(Malformed, match="three segments"):
+            parse(old)
+    with pytest.raises(Malformed, match="userId"):
+        parse(f"{version_2().partition('.')[0]}.!.c2ln")

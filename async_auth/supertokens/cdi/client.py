@@ -95,8 +95,8 @@ class CoreClient:
             raise ConfigurationError("Give http or transport, not both.")
         if transport is not None:
             check_port("transport", transport, "send")
-        self._own = AiohttpTransport(http) if transport is None else None
-        self._transport: Transport | None = transport or self._own
+        self._own = AiohttpTransport(http)
+        self._transport: Transport = self._own if transport is None else transport
         self._version = self._wanted
         self._negotiation: asyncio.Task[str] | None = None
         self._closed = False
@@ -120,8 +120,7 @@ class CoreClient:
         self._closed = True
         if self._negotiation is not None and not self._negotiation.done():
             self._negotiation.cancel()
-        if self._own is not None:
-            await self._own.aclose()
+        await self._own.aclose()
 
     async def version(self) -> str:
         """
@@ -264,21 +263,18 @@ class CoreClient:
 
     async def _patiently(self, request: Request, until: float) -> Response:
         """Send *request* and, as long as the host is too busy to look at it, again."""
-        for retry in range(BUSY_RETRIES + 1):
+        retries = 0
+        while True:
             if self._closed:
                 raise CoreUnavailable("The client of the core was closed.")
             left = max(0.0, until - self._clock.monotonic())
-            assert self._transport is not None  # noqa: S101 - one of the two is there
             response = await self._transport.send(request, timeout=left)
-            wait = BUSY_WAIT + BUSY_STEP * retry
-            if (
-                response.status != _TOO_MANY_REQUESTS
-                or retry == BUSY_RETRIES
-                or self._clock.monotonic() + wait >= until
-            ):
+            wait = BUSY_WAIT + BUSY_STEP * retries
+            too_late = self._clock.monotonic() + wait >= until
+            if response.status != _TOO_MANY_REQUESTS or retries == BUSY_RETRIES or too_late:
                 return response
+            retries += 1
             await self._clock.sleep(wait)
-        raise AssertionError  # the last round returns
 
 
 def _note(flight: asyncio.Task[str]) -> None:

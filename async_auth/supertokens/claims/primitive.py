@@ -98,7 +98,7 @@ class PrimitiveClaim(SessionClaim[T]):
         self.validators = PrimitiveClaimValidators(self, default_max_age)
 
 
-class BooleanClaim(SessionClaim[bool]):
+class BooleanClaim(PrimitiveClaim[bool]):
     """
     A claim that is true or false.
 
@@ -114,5 +114,5 @@ class BooleanClaim(SessionClaim[bool]):
     def __init__(
         self, key: str, fetch_value: FetchValue[bool], *, default_max_age: float | None = None
     ) -> None:
-        super().__init__(key, fetch_value)
-        self.validators = BooleanClaimValidators(self, default_max_age)
+        super().__init__(key, fetch_value, default_max_age=default_max_age)
+        self.validators: BooleanClaimValidators = BooleanClaimValidators(self, default_max_age)
