@@ -469,3 +469,33 @@ async def test_what_answers_and_is_no_core_is_a_protocol_error():
     for _ in range(2):
         with pytest.raises(ProtocolError):
             await core.version()
+
+
+def test_a_negotiation_of_a_loop_that_stands_still_keeps_nobody_waiting():
+    """As in a notebook whose cell was interrupted."""
+    loop = asyncio.new_event_loop()
+    core, transport, _ = scripted(
+        lambda _: loop.create_future(), VERSIONS, HANDLES, cdi_version=None
+    )
+    forgotten = loop.create_task(core.call(LIST))
+    loop.run_until_complete(transport.wait_for_requests(1))
+
+    assert ("one",) == asyncio.run(core.call(LIST))
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.wait({forgotten}))
+    loop.close()
+
+
+async def test_a_key_that_the_core_repeats_is_not_shown():
+    """Whatever it is repeated in."""
+    answer = Response(400, (), b"what is tiger-key?")
+    core, _, _ = scripted(answer, answer, api_key="tiger-key", cdi_version=None)
+    with pytest.raises(ApiError) as caught:
+        await core.version()
+    assert "tiger" not in str(caught.value)
+
+    core, _, _ = scripted(answer, api_key="tiger-key")
+    with pytest.raises(ApiError) as caught:
+        await core.call(LIST)
+    assert "tiger" not in str(caught.value)
