@@ -1,5 +1,6 @@
 """SuperTokens, the back-end half: sessions that a backend keeps at a SuperTokens core."""
 
+from async_auth.supertokens.backend.app import AppInfo
 from async_auth.supertokens.cdi.values import SessionInformation
 from async_auth.supertokens.claims import (
     BooleanClaim,
@@ -10,6 +11,7 @@ from async_auth.supertokens.claims import (
 )
 
 __all__ = [
+    "AppInfo",
     "BooleanClaim",
     "ClaimValidator",
     "PrimitiveArrayClaim",
