@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from pathlib import Path
 
@@ -50,7 +51,6 @@ def access_token(headers):
 def test_recorded_front_tokens_are_written_to_the_letter(name):
     """A front token is made of its access token's claims, as the recorded back end made it."""
     claims = peek(access_token(ANSWERS[name])).claims
-    # On a sign-out right after a refresh the token was cleared again; none such is among these.
     token = FrontToken(user_id=claims["sub"], expires_at=claims["exp"], payload=claims)
 
     assert ANSWERS[name]["front-token"] == token.encode()
@@ -92,10 +92,8 @@ def test_what_is_written_can_be_read(token):
 @given(st.text() | st.binary().map(lambda data: base64.b64encode(data).decode()))
 def test_no_text_raises_anything_else(text):
     """Whatever a header holds is a front token or a ProtocolError."""
-    try:
-        FrontToken.decode(text)
-    except ProtocolError as error:
-        assert not text or text not in str(error)  # noqa: PT017 - most texts raise, not all
+    with contextlib.suppress(ProtocolError):
+        assert isinstance(FrontToken.decode(text), FrontToken)
 
 
 @pytest.mark.parametrize(
