@@ -102,6 +102,7 @@ def test_no_text_raises_anything_else(text):
         "",
         "remove",
         "%%%",
+        "!!!!" + encoded({"uid": "u", "ate": 1, "up": {}}),
         encoded([]),
         encoded({"uid": "u", "ate": 1}),
         encoded({"uid": 1, "ate": 1, "up": {}}),

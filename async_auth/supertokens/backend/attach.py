@@ -126,7 +126,7 @@ def clear_duplicates(outgoing: Outgoing, settings: Settings, found: DuplicateCoo
     """Take away the cookies of the older domain; those of today's, and the front token, stay."""
     for name in found.names:
         cookie = _cookie(settings, name)
-        outgoing.set_cookie(attrs.evolve(cookie, domain=settings.older_cookie_domain or None))
+        outgoing.set_cookie(attrs.evolve(cookie, domain=settings.older_cookie_domain))
 
 
 def _cookie(settings: Settings, name: str, value: str = "", expires_at: float = 0.0) -> SetCookie:

@@ -63,7 +63,7 @@ class SetCookie:
         name: Its name.
         value: Its value, not encoded; empty text to make the browser forget it.
         path: Below which path it is sent.
-        domain: To which domain and what is below it; `None` for this host alone.
+        domain: To which domain and what is below it; `None` or `""` for this host alone.
         expires_at: Unix seconds, rounded up to a whole one; 0 to make the browser forget it.
         secure: Whether it is sent by https only.
         same_site: Whether pages of other sites send it.
