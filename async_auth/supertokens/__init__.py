@@ -1,6 +1,11 @@
 """SuperTokens, the back-end half: sessions that a backend keeps at a SuperTokens core."""
 
+from async_auth.supertokens.backend.answers import Answer
 from async_auth.supertokens.backend.app import AppInfo
+from async_auth.supertokens.backend.attach import SessionTokens
+from async_auth.supertokens.backend.backend import SuperTokensBackend
+from async_auth.supertokens.backend.handlers import ErrorHandlers
+from async_auth.supertokens.backend.session import ServerSession
 from async_auth.supertokens.cdi.values import SessionInformation
 from async_auth.supertokens.claims import (
     BooleanClaim,
@@ -11,11 +16,16 @@ from async_auth.supertokens.claims import (
 )
 
 __all__ = [
+    "Answer",
     "AppInfo",
     "BooleanClaim",
     "ClaimValidator",
+    "ErrorHandlers",
     "PrimitiveArrayClaim",
     "PrimitiveClaim",
+    "ServerSession",
     "SessionClaim",
     "SessionInformation",
+    "SessionTokens",
+    "SuperTokensBackend",
 ]

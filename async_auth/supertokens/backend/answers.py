@@ -85,6 +85,14 @@ DUPLICATES_CLEARED = Answer(
 )
 
 
+class RefreshAgain(TryRefreshToken):
+    """
+    A refresh that only took away cookies of an older domain; its answer is `DUPLICATES_CLEARED`.
+
+    It is a `TryRefreshToken`, for that is what the front end does next.
+    """
+
+
 def signed_out(method: TransferMethod) -> Answer:
     """Return the answer to a sign-out of a session that came by this method."""
     return Answer(status=_OK, body={"status": "OK"}, clears=(method,))
@@ -106,6 +114,8 @@ def answer_to(error: AuthError, settings: Settings) -> Answer:
     """
     expired = settings.session_expired_status_code
     match error:
+        case RefreshAgain():
+            return DUPLICATES_CLEARED
         case TryRefreshToken():
             return _message(expired, "try refresh token")
         case TokenTheftDetected():

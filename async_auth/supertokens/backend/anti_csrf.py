@@ -57,7 +57,7 @@ def check(
         return
     if settings.anti_csrf == "VIA_CUSTOM_HEADER" and incoming.header(RID) is None:
         raise TryRefreshToken("Anti-CSRF check failed: the request has no rid header.")
-    if settings.anti_csrf == "VIA_TOKEN" and not _is_same(token_of(incoming), expected):
+    if settings.anti_csrf == "VIA_TOKEN" and not is_same(token_of(incoming), expected):
         raise TryRefreshToken("Anti-CSRF check failed: anti-csrf is missing, or another.")
 
 
@@ -92,10 +92,11 @@ def echo(
         expected: The token's `antiCsrfToken` claim.
     """
     sent = token_of(incoming)
-    return sent if is_enabled_at_core(settings, method) and _is_same(sent, expected) else None
+    return sent if is_enabled_at_core(settings, method) and is_same(sent, expected) else None
 
 
-def _is_same(sent: str | None, expected: str | None) -> bool:
+def is_same(sent: str | None, expected: str | None) -> bool:
+    """Whether both are there and the same; how long it takes says nothing about where they part."""
     if sent is None or expected is None:
         return False
     # As bytes, for it takes no other text than ASCII; a server may hand out half surrogates.

@@ -9,12 +9,14 @@ at a core that is down.
 from __future__ import annotations
 
 from async_auth.clock import SystemClock
+from async_auth.core.jwt import PreparedKey
 from async_auth.errors import (
     CoreUnavailable,
     InvalidToken,
     ProtocolError,
     TemporaryError,
     TryRefreshToken,
+    UnknownKey,
 )
 from async_auth.jwks import JWKSet
 from async_auth.ports import Clock
@@ -57,6 +59,20 @@ class CoreKeys:
         """Stop a fetch that is under way. Twice is fine."""
         await self._keys.aclose()
 
+    async def all(self) -> list[PreparedKey]:
+        """
+        Return every key, from here while they are fresh.
+
+        Raises:
+            CoreUnavailable: They cannot be had for now.
+        """
+        try:
+            return await self._keys.keys_for(None)
+        except UnknownKey:
+            return []
+        except (TemporaryError, ProtocolError) as error:
+            raise _unavailable("The core's keys cannot be had.", error) from error
+
     async def verify(self, info: AccessTokenInfo) -> AccessTokenInfo:
         """
         Return the token, verified; it waits only where its key has to be fetched.
@@ -75,8 +91,11 @@ class CoreKeys:
         except InvalidToken as error:
             raise TryRefreshToken(f"The access token is not good: {error.message}") from error
         except (TemporaryError, ProtocolError) as error:
-            retry_after = error.retry_after if isinstance(error, TemporaryError) else None
-            raise CoreUnavailable(
-                "The key of this access token is unknown, and the core's keys cannot be had.",
-                retry_after=retry_after,
+            raise _unavailable(
+                "The key of this access token is unknown, and the core's keys cannot be had.", error
             ) from error
+
+
+def _unavailable(message: str, error: TemporaryError | ProtocolError) -> CoreUnavailable:
+    retry_after = error.retry_after if isinstance(error, TemporaryError) else None
+    return CoreUnavailable(message, retry_after=retry_after)

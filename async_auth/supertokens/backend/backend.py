@@ -1,0 +1,643 @@
+"""`SuperTokensBackend`: the sessions of an application that has a SuperTokens core.
+
+It promises that a session is verified without asking anybody wherever the rules allow that; that
+a core which is away signs nobody out; and that two of these in one process share nothing. It
+serves no requests: the framework's adapter does, with `web`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+from async_auth.clock import SystemClock
+from async_auth.core.jwt import public_half
+from async_auth.engine.arguments import check_text
+from async_auth.errors import ConfigurationError, InvalidToken, TryRefreshToken, Unauthorised
+from async_auth.ports import Clock, Transport
+from async_auth.supertokens import access_token as access_tokens
+from async_auth.supertokens.access_token import AccessTokenInfo
+from async_auth.supertokens.backend import anti_csrf as csrf
+from async_auth.supertokens.backend import payloads
+from async_auth.supertokens.backend.answers import RefreshAgain
+from async_auth.supertokens.backend.app import AppInfo
+from async_auth.supertokens.backend.attach import clear_duplicates, clear_legacy, clear_tokens
+from async_auth.supertokens.backend.by_handle import SessionsByHandle
+from async_auth.supertokens.backend.cookies import SameSite
+from async_auth.supertokens.backend.exchange import Exchange, exchange_of, write
+from async_auth.supertokens.backend.handlers import ErrorHandlers
+from async_auth.supertokens.backend.incoming import Incoming
+from async_auth.supertokens.backend.outgoing import Outgoing
+from async_auth.supertokens.backend.session import ServerSession, read_issued
+from async_auth.supertokens.backend.settings import Accepted, AntiCsrf, Preset, Settings
+from async_auth.supertokens.backend.transfer import (
+    DuplicateCookies,
+    access_token_of,
+    carries,
+    carries_legacy,
+    creation_method,
+    other,
+    refresh_token_of,
+)
+from async_auth.supertokens.backend.web import Web
+from async_auth.supertokens.cdi import calls
+from async_auth.supertokens.cdi.client import TIMEOUT, CoreClient
+from async_auth.supertokens.cdi.keys import CoreKeys
+from async_auth.supertokens.cdi.values import CreatedSession
+from async_auth.supertokens.claims.validator import ClaimValidator
+from async_auth.supertokens.wire import TransferMethod
+
+if TYPE_CHECKING:
+    from async_auth.transport import ClientSession
+
+_VERSION_2 = 2
+
+
+class SuperTokensBackend(SessionsByHandle):
+    """
+    The sessions of one application; safe to use concurrently within one event loop.
+
+    It may be used in one loop after another. Cancelling a caller cancels its own call alone.
+    Close it with `await aclose()`, or use it as `async with`.
+
+    Args:
+        connection_uri: The core's URL; several hosts of one core with `;` between them.
+        app: Where the application lives.
+        api_key: What the core asks for, if it does.
+        cdi_version: The only version of the core's interface to speak, "5.4" or "5.6"; `None`
+            for the newest that both know.
+        token_transfer_method: `any`, `header`, `cookie`, or a callable that says one of these of
+            a request.
+        anti_csrf: How requests with cookies prove that a page of ours made them: VIA_TOKEN,
+            VIA_CUSTOM_HEADER or NONE. By default VIA_CUSTOM_HEADER where cookies cross sites.
+        cookie_domain: To which domain cookies are sent; `None` for the back end's host alone.
+        older_cookie_domain: What it was before, `""` for the host alone.
+        cookie_secure: Whether cookies are sent by https only. By default whether
+            `app.api_domain` is https.
+        cookie_same_site: By default `none` if pages and back end are of different sites or
+            schemes, else `lax`.
+        tenant_id: In which tenant sessions are created.
+        session_expired_status_code: By default 401, with preset v1 440.
+        invalid_claim_status_code: By default 403.
+        use_dynamic_access_token_signing_key: Whether access tokens are signed by keys that
+            rotate. One of the other kind has to be refreshed.
+        expose_access_token_to_frontend_in_cookie_based_auth: Whether a front end in cookie mode
+            is told the access token as well, by header.
+        preset: `v1` has the habits of release 1.0: status 440, the refresh at `/api/refresh`,
+            and a theft that is reported and ends nothing.
+        refresh_path: By default `{api_base_path}/session/refresh`.
+        signout_path: By default `{api_base_path}/signout`.
+        jwks_path: By default `{api_base_path}/jwt/jwks.json`.
+        error_handlers: The application's own answers to errors.
+        http: An `aiohttp.ClientSession` of yours; it is never closed here.
+        transport: What sends the requests to the core, in place of *http*.
+        clock: What time it is.
+        timeout: Seconds that a call to the core may take in all.
+        allow_insecure: Whether plain http may go to a core that is not on this machine.
+
+    Raises:
+        ConfigurationError: An argument is wrong, or two contradict each other; they are named.
+    """
+
+    def __init__(
+        self,
+        connection_uri: str,
+        *,
+        app: AppInfo,
+        api_key: str | None = None,
+        cdi_version: str | None = None,
+        token_transfer_method: Accepted | Callable[[Incoming], Accepted] = "any",
+        anti_csrf: AntiCsrf | None = None,
+        cookie_domain: str | None = None,
+        older_cookie_domain: str | None = None,
+        cookie_secure: bool | None = None,
+        cookie_same_site: SameSite | None = None,
+        tenant_id: str = "public",
+        session_expired_status_code: int | None = None,
+        invalid_claim_status_code: int | None = None,
+        use_dynamic_access_token_signing_key: bool = True,
+        expose_access_token_to_frontend_in_cookie_based_auth: bool = False,
+        preset: Preset | None = None,
+        refresh_path: str | None = None,
+        signout_path: str | None = None,
+        jwks_path: str | None = None,
+        error_handlers: ErrorHandlers | None = None,
+        http: ClientSession | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        timeout: float = TIMEOUT,
+        allow_insecure: bool = False,
+    ) -> None:
+        self.settings = Settings.of(
+            app,
+            token_transfer_method=token_transfer_method,
+            anti_csrf=anti_csrf,
+            cookie_domain=cookie_domain,
+            older_cookie_domain=older_cookie_domain,
+            cookie_secure=cookie_secure,
+            cookie_same_site=cookie_same_site,
+            tenant_id=tenant_id,
+            session_expired_status_code=session_expired_status_code,
+            invalid_claim_status_code=invalid_claim_status_code,
+            use_dynamic_access_token_signing_key=use_dynamic_access_token_signing_key,
+            expose_access_token_to_frontend_in_cookie_based_auth=(
+                expose_access_token_to_frontend_in_cookie_based_auth
+            ),
+            preset=preset,
+            refresh_path=refresh_path,
+            signout_path=signout_path,
+            jwks_path=jwks_path,
+        )
+        if not isinstance(error_handlers, ErrorHandlers | None):
+            raise ConfigurationError("error_handlers must be ErrorHandlers(…), or None.")
+        core = CoreClient(
+            connection_uri,
+            api_key=api_key,
+            cdi_version=cdi_version,
+            http=http,
+            transport=transport,
+            clock=clock,
+            timeout=timeout,
+            allow_insecure=allow_insecure,
+        )
+        super().__init__(core, SystemClock() if clock is None else clock)
+        self._tokens = CoreKeys(core, clock=self._clock)
+        self.web = Web(self, error_handlers or ErrorHandlers())
+
+    def __repr__(self) -> str:
+        return f"<SuperTokensBackend {self.settings.app.app_name!r} {self._core!r}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop what is under way and close the connections. Twice is fine; calls then fail."""
+        await self._tokens.aclose()
+        await self._core.aclose()
+
+    # ── sessions of requests ───────────────────────────────────────────────────────────────────
+
+    async def create_new_session(
+        self,
+        request: Any,
+        response: Any,
+        user_id: str,
+        *,
+        access_token_payload: Mapping[str, Any] | None = None,
+        session_data: Mapping[str, Any] | None = None,
+        tenant_id: str | None = None,
+    ) -> ServerSession:
+        """
+        Begin a session and give its tokens to the answer.
+
+        Where the core's answer is lost, the session that it may have begun is nobody's.
+
+        Args:
+            request: The framework's request.
+            response: What gets the tokens where no middleware does that; else it may be `None`.
+            user_id: Whose session it is. Whoever calls this has checked that.
+            access_token_payload: Custom claims: plain JSON, readable by the front end. The
+                core's own are passed over.
+            session_data: What stays on the server: plain JSON.
+            tenant_id: The tenant it belongs to; by default the back end's.
+
+        Raises:
+            CoreUnavailable: No host of the core answered.
+            ConfigurationError: An argument is wrong, or no browser would keep the cookies.
+        """
+        exchange = exchange_of(request)
+        _check_response(exchange, response)
+        method = creation_method(exchange.incoming, self.settings)
+        session = await self._created(
+            user_id,
+            access_token_payload,
+            session_data,
+            tenant_id,
+            enable_anti_csrf=csrf.is_enabled_at_core(self.settings, method),
+            exchange=exchange,
+            method=method,
+        )
+        self._hand_over(session, exchange, method, response)
+        return session
+
+    @overload
+    async def get_session(
+        self,
+        request: Any,
+        *,
+        session_required: Literal[True] = True,
+        anti_csrf_check: bool | None = None,
+        check_database: bool = False,
+        claim_validators: Iterable[ClaimValidator] | None = None,
+    ) -> ServerSession: ...
+
+    @overload
+    async def get_session(
+        self,
+        request: Any,
+        *,
+        session_required: bool,
+        anti_csrf_check: bool | None = None,
+        check_database: bool = False,
+        claim_validators: Iterable[ClaimValidator] | None = None,
+    ) -> ServerSession | None: ...
+
+    async def get_session(
+        self,
+        request: Any,
+        *,
+        session_required: bool = True,
+        anti_csrf_check: bool | None = None,
+        check_database: bool = False,
+        claim_validators: Iterable[ClaimValidator] | None = None,
+    ) -> ServerSession | None:
+        """
+        Return the session of a request. The core is asked only where it has to be.
+
+        It has to be with *check_database*, and for a token that is used for the first time after
+        a refresh (up to CDI 5.5). If the core then replaces the access token, the middleware
+        gives the new one to the answer; without one, call `session.attach(response)`.
+
+        Args:
+            request: The framework's request.
+            session_required: Whether it is an error if there is no token. A token that will not
+                do is one in any case.
+            anti_csrf_check: `False` checks nothing, `True` GET as well, `None` all but GET.
+            check_database: Whether a session that has ended is to be found out before its access
+                token expires.
+            claim_validators: What is asked of its claims.
+
+        Raises:
+            TryRefreshToken: The access token will not do; the front end has to refresh.
+            Unauthorised: There is no token, or the core says that there is no such session.
+            InvalidClaims: A claim is not as asked for.
+            CoreUnavailable: No host of the core answered, where it had to.
+        """
+        exchange = exchange_of(request)
+        incoming, settings = exchange.incoming, self.settings
+        found = access_token_of(incoming, settings, _read)
+        if found is None:
+            if session_required:
+                # Not cleared: another request may just be storing the tokens of a sign-in.
+                raise Unauthorised("The request has no access token.", clear_tokens=False)
+            return None
+        method, expected = found.method, found.info.anti_csrf_token
+        csrf.check(incoming, settings, method, expected, wanted=anti_csrf_check)
+        session = await self._verified(
+            found.token,
+            found.info,
+            exchange=exchange,
+            method=method,
+            enable_anti_csrf=csrf.is_enabled_at_core(settings, method),
+            echo=csrf.echo(incoming, settings, method, expected),
+            check_database=check_database,
+        )
+        exchange.session = session
+        if claim_validators is not None:
+            await session.assert_claims(claim_validators)
+        return session
+
+    async def refresh_session(self, request: Any, response: Any = None) -> ServerSession:
+        """
+        Spend the refresh token of a request and give the new pair to the answer.
+
+        Our own route does this; call it to have a route of your own.
+
+        Args:
+            request: The framework's request.
+            response: What gets the tokens where no middleware does that.
+
+        Raises:
+            Unauthorised: There is no refresh token, or it is of no session (any more).
+            TokenTheftDetected: It was replaced before, and somebody uses it again: has `user_id`,
+                `session_handle` and `subtype` (from CDI 5.6). `backend.web.answer_to()` ends
+                that session; without a middleware that is yours to do.
+            TryRefreshToken: There were cookies of *older_cookie_domain*: they are cleared, and
+                the front end has to try once more.
+            CoreUnavailable: No host of the core answered; the token is still good.
+            ConfigurationError: There are several cookies of one name and no
+                *older_cookie_domain*, or *response* can get no tokens.
+        """
+        exchange = exchange_of(request)
+        _check_response(exchange, response)
+        try:
+            return await self._refreshed(exchange)
+        finally:
+            # What the rules take away is taken away by whatever becomes the answer.
+            if response is not None and not exchange.has_middleware:
+                write(exchange.outgoing, response)
+
+    # ── sessions without requests ──────────────────────────────────────────────────────────────
+
+    async def create_new_session_without_request_response(
+        self,
+        user_id: str,
+        *,
+        access_token_payload: Mapping[str, Any] | None = None,
+        session_data: Mapping[str, Any] | None = None,
+        tenant_id: str | None = None,
+        disable_anti_csrf: bool = False,
+    ) -> ServerSession:
+        """
+        Begin a session; its tokens are in `session.tokens()`.
+
+        Args:
+            user_id: Whose session it is.
+            access_token_payload: As for `create_new_session()`.
+            session_data: As for `create_new_session()`.
+            tenant_id: As for `create_new_session()`.
+            disable_anti_csrf: With VIA_TOKEN, for tokens that will travel in headers.
+
+        Raises:
+            CoreUnavailable: No host of the core answered.
+            ConfigurationError: An argument is wrong.
+        """
+        return await self._created(
+            user_id,
+            access_token_payload,
+            session_data,
+            tenant_id,
+            enable_anti_csrf=self._by_token(disabled=disable_anti_csrf),
+        )
+
+    @overload
+    async def get_session_without_request_response(
+        self,
+        access_token: str,
+        anti_csrf_token: str | None = None,
+        *,
+        session_required: Literal[True] = True,
+        anti_csrf_check: bool | None = None,
+        check_database: bool = False,
+        claim_validators: Iterable[ClaimValidator] | None = None,
+    ) -> ServerSession: ...
+
+    @overload
+    async def get_session_without_request_response(
+        self,
+        access_token: str,
+        anti_csrf_token: str | None = None,
+        *,
+        session_required: bool,
+        anti_csrf_check: bool | None = None,
+        check_database: bool = False,
+        claim_validators: Iterable[ClaimValidator] | None = None,
+    ) -> ServerSession | None: ...
+
+    async def get_session_without_request_response(
+        self,
+        access_token: str,
+        anti_csrf_token: str | None = None,
+        *,
+        session_required: bool = True,
+        anti_csrf_check: bool | None = None,
+        check_database: bool = False,
+        claim_validators: Iterable[ClaimValidator] | None = None,
+    ) -> ServerSession | None:
+        """
+        Return the session of an access token, such as one of a web socket's first message.
+
+        If `session.tokens_changed`, the front end needs the new `session.tokens()`.
+
+        Args:
+            access_token: The token.
+            anti_csrf_token: What came with it.
+            session_required: Whether it is an error if *access_token* is no access token at all.
+            anti_csrf_check: With VIA_TOKEN, `False` checks nothing, `True` wants the right
+                *anti_csrf_token*, `None` wants it where the session has one. With
+                VIA_CUSTOM_HEADER there is nothing here to check: say `False`.
+            check_database: As for `get_session()`.
+            claim_validators: As for `get_session()`.
+
+        Raises:
+            TryRefreshToken: The access token will not do.
+            Unauthorised: It is none, or the core says that there is no such session.
+            InvalidClaims: A claim is not as asked for.
+            CoreUnavailable: No host of the core answered, where it had to.
+            ConfigurationError: The anti-CSRF check cannot be made without a request.
+        """
+        check_text("access_token", access_token)
+        if anti_csrf_check is not False:
+            self._refuse_custom_header("anti_csrf_check=False")
+        info = _read(access_token)
+        if info is None:
+            if session_required:
+                raise Unauthorised("That is no access token.", clear_tokens=False)
+            return None
+        expected = info.anti_csrf_token
+        wanted = expected is not None if anti_csrf_check is None else anti_csrf_check
+        by_token = self.settings.anti_csrf == "VIA_TOKEN" and wanted
+        if by_token and not csrf.is_same(anti_csrf_token, expected):
+            raise TryRefreshToken("Anti-CSRF check failed: anti_csrf_token is missing, or another.")
+        session = await self._verified(
+            access_token, info, enable_anti_csrf=by_token, check_database=check_database
+        )
+        if claim_validators is not None:
+            await session.assert_claims(claim_validators)
+        return session
+
+    async def refresh_session_without_request_response(
+        self,
+        refresh_token: str,
+        *,
+        disable_anti_csrf: bool = False,
+        anti_csrf_token: str | None = None,
+    ) -> ServerSession:
+        """
+        Spend a refresh token; the new pair is in `session.tokens()`.
+
+        Args:
+            refresh_token: The token.
+            disable_anti_csrf: For tokens that travel in headers: with VIA_TOKEN nothing is
+                compared then. With VIA_CUSTOM_HEADER there is nothing here to check: say `True`.
+            anti_csrf_token: What came with it.
+
+        Raises:
+            Unauthorised: It is of no session (any more).
+            TokenTheftDetected: It was replaced before, and somebody uses it again.
+            CoreUnavailable: No host of the core answered; the token is still good.
+            ConfigurationError: The anti-CSRF check cannot be made without a request.
+        """
+        check_text("refresh_token", refresh_token)
+        if not disable_anti_csrf:
+            self._refuse_custom_header("disable_anti_csrf=True")
+        created = await self._core.call(
+            calls.refresh_session(
+                refresh_token,
+                enable_anti_csrf=self._by_token(disabled=disable_anti_csrf),
+                use_dynamic_signing_key=self.settings.use_dynamic_access_token_signing_key,
+                anti_csrf_token=anti_csrf_token,
+            )
+        )
+        return self._session(created)
+
+    # ── the rest ───────────────────────────────────────────────────────────────────────────────
+
+    async def get_jwks(self) -> list[dict[str, Any]]:
+        """
+        Return the public keys that verify access tokens, from here while they are fresh.
+
+        Raises:
+            CoreUnavailable: They cannot be had for now.
+        """
+        return [public_half(key) for key in await self._tokens.all()]
+
+    # ── inside ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _created(
+        self,
+        user_id: str,
+        payload: Mapping[str, Any] | None,
+        data: Mapping[str, Any] | None,
+        tenant_id: str | None,
+        *,
+        enable_anti_csrf: bool,
+        exchange: Exchange | None = None,
+        method: TransferMethod | None = None,
+    ) -> ServerSession:
+        check_text("user_id", user_id)
+        if not user_id:
+            raise ConfigurationError("user_id must not be empty.")
+        settings = self.settings
+        created = await self._core.call(
+            calls.create_session(
+                user_id,
+                payload=payloads.created(payload, settings.app.issuer),
+                data=data,
+                tenant_id=settings.tenant_id if tenant_id is None else tenant_id,
+                enable_anti_csrf=enable_anti_csrf,
+                use_dynamic_signing_key=settings.use_dynamic_access_token_signing_key,
+            )
+        )
+        return self._session(created, exchange, method)
+
+    async def _verified(
+        self,
+        token: str,
+        info: AccessTokenInfo,
+        *,
+        enable_anti_csrf: bool,
+        check_database: bool,
+        exchange: Exchange | None = None,
+        method: TransferMethod | None = None,
+        echo: str | None = None,
+    ) -> ServerSession:
+        """Verify an access token, here or at the core. The anti-CSRF check has been made."""
+        if info.version > _VERSION_2:
+            info = await self._tokens.verify(info)
+            if info.dynamic_key != self.settings.use_dynamic_access_token_signing_key:
+                raise TryRefreshToken("The access token is signed by a key of the other kind.")
+        session = ServerSession(
+            core=self._core,
+            settings=self.settings,
+            clock=self._clock,
+            info=info,
+            access_token=token,
+            expires_at=info.expires_at,
+            anti_csrf=info.anti_csrf_token,
+            transfer_method=method,
+            outgoing=Outgoing() if exchange is None else exchange.outgoing,
+        )
+        if info.committed and not check_database:
+            return session
+        verified = await self._core.call(
+            calls.verify_session(
+                token, enable_anti_csrf=enable_anti_csrf, check_database=check_database
+            )
+        )
+        session.payload_update_available = verified.payload_update_available
+        if verified.access_token is not None:
+            session.renew(verified.access_token, anti_csrf=echo)
+        return session
+
+    async def _refreshed(self, exchange: Exchange) -> ServerSession:
+        incoming, settings, outgoing = exchange.incoming, self.settings, exchange.outgoing
+        if carries_legacy(incoming):
+            clear_legacy(outgoing, settings)
+        found = refresh_token_of(incoming, settings)
+        if isinstance(found, DuplicateCookies):
+            clear_duplicates(outgoing, settings, found)
+            raise RefreshAgain("The request had cookies of an older domain; they are cleared.")
+        csrf.check_refresh(incoming, settings, found.method)
+        created = await self._core.call(
+            calls.refresh_session(
+                found.token,
+                enable_anti_csrf=csrf.is_enabled_at_core(settings, found.method),
+                use_dynamic_signing_key=settings.use_dynamic_access_token_signing_key,
+                anti_csrf_token=csrf.token_of(incoming),
+            )
+        )
+        session = self._session(created, exchange, found.method)
+        self._hand_over(session, exchange, found.method, None)
+        return session
+
+    def _session(
+        self,
+        created: CreatedSession,
+        exchange: Exchange | None = None,
+        method: TransferMethod | None = None,
+    ) -> ServerSession:
+        """Return the session of tokens that the core has just made."""
+        session = ServerSession(
+            core=self._core,
+            settings=self.settings,
+            clock=self._clock,
+            info=read_issued(created.access_token.value),
+            access_token=created.access_token.value,
+            expires_at=created.access_token.expires_at,
+            refresh_token=created.refresh_token,
+            anti_csrf=created.anti_csrf_token,
+            transfer_method=method,
+            outgoing=Outgoing() if exchange is None else exchange.outgoing,
+        )
+        if exchange is None:
+            session.tell(None)
+        return session
+
+    def _hand_over(
+        self, session: ServerSession, exchange: Exchange, method: TransferMethod, response: Any
+    ) -> None:
+        """Give a new pair to the answer, and take away what the request has of the other method."""
+        if carries(exchange.incoming, other(method)):
+            clear_tokens(exchange.outgoing, self.settings, other(method))
+        session.tell(session.tokens().anti_csrf)
+        exchange.session = session
+        if response is not None and not exchange.has_middleware:
+            write(exchange.outgoing, response)
+
+    def _by_token(self, *, disabled: bool) -> bool:
+        return self.settings.anti_csrf == "VIA_TOKEN" and not disabled
+
+    def _refuse_custom_header(self, instead: str) -> None:
+        settings = self.settings
+        if settings.anti_csrf == "VIA_CUSTOM_HEADER" and settings.token_transfer_method != "header":
+            raise ConfigurationError(
+                "anti_csrf is VIA_CUSTOM_HEADER, and without a request there is no header to look "
+                f"at. If the token did not come by a cookie, or you have checked, say {instead}."
+            )
+
+
+def _read(token: str) -> AccessTokenInfo | None:
+    try:
+        return access_tokens.parse(token)
+    except InvalidToken:
+        return None
+
+
+def _check_response(exchange: Exchange, response: Any) -> None:
+    """Refuse before anything is asked of the core: afterwards the tokens would be lost."""
+    if not exchange.has_middleware:
+        if response is None:
+            raise ConfigurationError(
+                "response must be given where the framework's middleware is not installed."
+            )
+        write(exchange.outgoing, response)

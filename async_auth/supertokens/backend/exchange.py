@@ -1,0 +1,129 @@
+"""One request and what its answer is going to get, whatever the framework.
+
+An `Exchange` is made once for a request, by the framework's middleware, which keeps it at the
+request and writes its changes into the response when that is sent. Where there is no middleware,
+each call makes one of its own from the request, and the caller says which response gets it.
+
+No framework is imported: requests and responses are known by what they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from async_auth.errors import ConfigurationError
+from async_auth.supertokens.backend.incoming import Incoming
+from async_auth.supertokens.backend.outgoing import Outgoing
+
+if TYPE_CHECKING:
+    from async_auth.supertokens.backend.session import ServerSession
+
+#: Where a middleware keeps the exchange: in the ASGI scope, or in the request itself where that
+#: is a mapping (there any other key will do as well).
+EXCHANGE_KEY = "async_auth.supertokens"
+
+
+@attrs.define(eq=False, repr=False)
+class Exchange:
+    """
+    A request, and what its answer is going to get. Belongs to one request; not to be shared.
+
+    Args:
+        incoming: The request, as the rules see it.
+        outgoing: The changes to the response.
+        request: The framework's request, for error handlers; `None` where there is none.
+        session: The session that was last found, created or refreshed in it.
+        has_middleware: Whether somebody will write `outgoing` into the response. Without, the
+            changes go into the response that a call is given.
+    """
+
+    incoming: Incoming
+    outgoing: Outgoing = attrs.field(factory=Outgoing)
+    request: Any = None
+    session: ServerSession | None = None
+    has_middleware: bool = True
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.incoming.method} {self.outgoing!r} session={self.session!r}>"
+
+
+def exchange_of(request: Any) -> Exchange:
+    """
+    Return the exchange of a request: the one that a middleware keeps there, or a new one.
+
+    Args:
+        request: A request of aiohttp.web or Starlette (FastAPI), an `Incoming`, an `Exchange`, or
+            anything with `method`, `headers` and `path` or `url.path`. A web socket's request
+            has no method and counts as GET.
+
+    Raises:
+        ConfigurationError: It is nothing of that kind.
+    """
+    if isinstance(request, Exchange):
+        return request
+    if isinstance(request, Incoming):
+        return Exchange(request, has_middleware=False)
+    scope = getattr(request, "scope", request)
+    if isinstance(scope, Mapping):
+        found = scope.get(EXCHANGE_KEY)
+        if isinstance(found, Exchange):
+            return found
+        # aiohttp wants keys of its own kind, which only its adapter can make.
+        for value in scope.values():
+            if isinstance(value, Exchange):
+                return value
+    return Exchange(_incoming(request), request=request, has_middleware=False)
+
+
+def write(outgoing: Outgoing, response: Any) -> None:
+    """
+    Put the changes into a response. Twice is fine.
+
+    Args:
+        outgoing: The changes.
+        response: A response of aiohttp.web or Starlette (FastAPI): what has `headers` that may
+            have a name more than once.
+
+    Raises:
+        ConfigurationError: It is nothing of that kind, or its headers have been sent.
+    """
+    headers: Any = getattr(response, "headers", None)
+    if getattr(response, "prepared", False):
+        raise ConfigurationError(
+            "response has been sent already, so it cannot get the session's tokens: create or "
+            "refresh the session before."
+        )
+    raw = getattr(headers, "raw", None)
+    if isinstance(raw, list):
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        raw[:] = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in outgoing.merged_into(pairs)
+        ]
+    elif hasattr(headers, "extend") and hasattr(headers, "getall"):
+        merged = outgoing.merged_into(list(headers.items()))
+        headers.clear()
+        headers.extend(merged)
+    else:
+        raise ConfigurationError(
+            "response must be one of aiohttp.web, Starlette or FastAPI; it may be None where the "
+            "framework's middleware is installed."
+        )
+
+
+def _incoming(request: Any) -> Incoming:
+    headers = getattr(request, "headers", None)
+    path = getattr(request, "path", None)
+    if path is None:
+        path = getattr(getattr(request, "url", None), "path", None)
+    if headers is None or not hasattr(headers, "items") or not isinstance(path, str):
+        raise ConfigurationError(
+            "request must be one of aiohttp.web, Starlette or FastAPI, or have a method, headers "
+            "and a path."
+        )
+    method = getattr(request, "method", "GET")
+    # Mappings that may have a name twice give every pair here.
+    return Incoming.of(method, path, list(headers.items()))
