@@ -8,12 +8,14 @@ names. Tokens of version 2 name none: they are recognised here, and the core ver
 from __future__ import annotations
 
 import base64
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from async_auth.core import jwt
+from async_auth.core.jwt.keys import Key, Keys
 from async_auth.core.plain_json import number, read_json
 from async_auth.errors import Malformed
 
@@ -84,6 +86,7 @@ class AccessTokenInfo:
     kid: str | None = None
     verified: bool = False
     _parts: jwt.Unverified | None = attrs.field(default=None, repr=False, eq=False)
+    _verified_by: tuple[jwt.PreparedKey, ...] = attrs.field(default=(), repr=False, eq=False)
 
     @property
     def committed(self) -> bool:
@@ -139,12 +142,15 @@ def parse(token: str) -> AccessTokenInfo:
     )
 
 
-def verify(token: str | AccessTokenInfo, keys: jwt.Keys, *, now: float) -> AccessTokenInfo:
+def verify(token: str | AccessTokenInfo, keys: Keys, *, now: float) -> AccessTokenInfo:
     """
     Check an access token's signature and expiry.
 
+    A signature that was checked with these very keys before (prepared ones) is not checked again:
+    nothing but the keys and the time can change what comes of it.
+
     Args:
-        token: Its text, or what `parse()` made of it.
+        token: Its text, or what `parse()` or this function made of it.
         keys: The core's public keys.
         now: Unix seconds. A token is expired at `exp` itself.
 
@@ -155,15 +161,30 @@ def verify(token: str | AccessTokenInfo, keys: jwt.Keys, *, now: float) -> Acces
         TokenExpired: `exp` has passed.
     """
     info = parse(token) if isinstance(token, str) else token
-    if info._parts is None:  # noqa: SLF001 - our own class
+    parts, before = info._parts, info._verified_by  # noqa: SLF001 - our own class
+    if parts is None:
         raise Malformed("An access token of version 2 can be verified only by the core.")
-    jwt.verify(info._parts, keys, algorithms=ALGORITHMS, now=now)  # noqa: SLF001 - our own class
-    return attrs.evolve(info, verified=True)
+    if before and isinstance(keys, list) and _are(keys, before):
+        jwt.check_times(parts.claims, now=now)
+        return info
+    jwt.verify(parts, keys, algorithms=ALGORITHMS, now=now)
+    return attrs.evolve(info, verified=True, verified_by=_prepared(keys))
 
 
 def strip_protected(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload without the claims that are the core's own."""
     return {name: value for name, value in payload.items() if name not in PROTECTED}
+
+
+def _are(keys: list[Key], others: tuple[jwt.PreparedKey, ...]) -> bool:
+    # The same objects: comparing what is in them would cost more than it is worth.
+    return len(keys) == len(others) and all(map(operator.is_, keys, others))
+
+
+def _prepared(keys: Keys) -> tuple[jwt.PreparedKey, ...]:
+    """Return the keys if none of them can change, else none."""
+    found = keys if isinstance(keys, list) else []
+    return tuple(found) if all(isinstance(key, jwt.PreparedKey) for key in found) else ()
 
 
 def _parse_version_2(token: Any) -> AccessTokenInfo | None:

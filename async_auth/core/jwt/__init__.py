@@ -18,7 +18,7 @@ from async_auth.core.jwt.reading import (
     read,
 )
 from async_auth.core.jwt.signing import sign
-from async_auth.core.jwt.verifying import verify
+from async_auth.core.jwt.verifying import check_times, verify
 
 __all__ = [
     "KEY_TYPES",
@@ -27,6 +27,7 @@ __all__ = [
     "Peeked",
     "PreparedKey",
     "Unverified",
+    "check_times",
     "peek",
     "public_half",
     "read",

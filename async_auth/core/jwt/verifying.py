@@ -73,7 +73,7 @@ def verify(
     if not any(signed_by(key, algorithm, parts.signing_input, parts.signature) for key in found):
         raise BadSignature("The token's signature does not belong to its content.")
     claims = parts.claims
-    _check_times(claims, now=now, leeway=leeway, allow_expired=allow_expired)
+    check_times(claims, now=now, leeway=leeway, allow_expired=allow_expired)
     for name in _TEXTS:
         if not isinstance(claims.get(name), str | None):
             raise Malformed(f"The token's {name} is not text.")
@@ -86,9 +86,23 @@ def verify(
     return claims
 
 
-def _check_times(
-    claims: Mapping[str, Any], *, now: float, leeway: float, allow_expired: bool
+def check_times(
+    claims: Mapping[str, Any], *, now: float, leeway: float = 0.0, allow_expired: bool = False
 ) -> None:
+    """
+    Check when a token is good: all that time can change about one that was verified before.
+
+    Args:
+        claims: Its claims.
+        now: Unix seconds.
+        leeway: Seconds of clock difference to forgive.
+        allow_expired: Whether `exp` may have passed.
+
+    Raises:
+        Malformed: A time is no number.
+        TokenExpired: `exp` has passed.
+        TokenNotYetValid: `nbf` has not come.
+    """
     for name in _TIMES:
         if name in claims and finite(claims[name]) is None:
             raise Malformed(f"The token's {name} is not a number.")

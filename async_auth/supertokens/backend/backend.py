@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from async_auth.clock import SystemClock
 from async_auth.core.jwt import public_half
 from async_auth.engine.arguments import check_text
-from async_auth.errors import ConfigurationError, InvalidToken, TryRefreshToken, Unauthorised
+from async_auth.errors import ConfigurationError, TryRefreshToken, Unauthorised
 from async_auth.ports import Clock, Transport
-from async_auth.supertokens import access_token as access_tokens
 from async_auth.supertokens.access_token import AccessTokenInfo
 from async_auth.supertokens.backend import anti_csrf as csrf
 from async_auth.supertokens.backend import payloads
@@ -28,6 +27,7 @@ from async_auth.supertokens.backend.cookies import SameSite
 from async_auth.supertokens.backend.exchange import Exchange, exchange_of, write
 from async_auth.supertokens.backend.handlers import ErrorHandlers
 from async_auth.supertokens.backend.incoming import Incoming
+from async_auth.supertokens.backend.known_tokens import TOKENS_MAX, KnownTokens
 from async_auth.supertokens.backend.outgoing import Outgoing
 from async_auth.supertokens.backend.session import ServerSession, read_issued
 from async_auth.supertokens.backend.settings import Accepted, AntiCsrf, Preset, Settings
@@ -94,6 +94,9 @@ class SuperTokensBackend(SessionsByHandle):
         transport: What sends the requests to the core, in place of *http*.
         clock: What time it is.
         timeout: Seconds that a call to the core may take in all.
+        remembered_tokens: How many access tokens are kept whose signature was good, so that it
+            is checked once for each; their expiry and the core's keys are looked at every time.
+            0 keeps none.
         allow_insecure: Whether plain http may go to a core that is not on this machine.
 
     Raises:
@@ -127,6 +130,7 @@ class SuperTokensBackend(SessionsByHandle):
         transport: Transport | None = None,
         clock: Clock | None = None,
         timeout: float = TIMEOUT,
+        remembered_tokens: int = TOKENS_MAX,
         allow_insecure: bool = False,
     ) -> None:
         self.settings = Settings.of(
@@ -162,7 +166,8 @@ class SuperTokensBackend(SessionsByHandle):
             allow_insecure=allow_insecure,
         )
         super().__init__(core, SystemClock() if clock is None else clock)
-        self._tokens = CoreKeys(core, clock=self._clock)
+        self._keys = CoreKeys(core, clock=self._clock)
+        self._tokens = KnownTokens(self._keys, remembered_tokens)
         self.web = Web(self, error_handlers or ErrorHandlers())
 
     def __repr__(self) -> str:
@@ -181,7 +186,7 @@ class SuperTokensBackend(SessionsByHandle):
 
     async def aclose(self) -> None:
         """Stop what is under way and close the connections. Twice is fine; calls then fail."""
-        await self._tokens.aclose()
+        await self._keys.aclose()
         await self._core.aclose()
 
     # ── sessions of requests ───────────────────────────────────────────────────────────────────
@@ -284,7 +289,7 @@ class SuperTokensBackend(SessionsByHandle):
         """
         exchange = exchange_of(request)
         incoming, settings = exchange.incoming, self.settings
-        found = access_token_of(incoming, settings, _read)
+        found = access_token_of(incoming, settings, self._tokens.read)
         if found is None:
             if session_required:
                 # Not cleared: another request may just be storing the tokens of a sign-in.
@@ -428,7 +433,7 @@ class SuperTokensBackend(SessionsByHandle):
         check_text("access_token", access_token)
         if anti_csrf_check is not False:
             self._refuse_custom_header("anti_csrf_check=False")
-        info = _read(access_token)
+        info = self._tokens.read(access_token)
         if info is None:
             if session_required:
                 raise Unauthorised("That is no access token.", clear_tokens=False)
@@ -489,7 +494,7 @@ class SuperTokensBackend(SessionsByHandle):
         Raises:
             CoreUnavailable: They cannot be had for now.
         """
-        return [public_half(key) for key in await self._tokens.all()]
+        return [public_half(key) for key in await self._keys.all()]
 
     # ── inside ─────────────────────────────────────────────────────────────────────────────────
 
@@ -533,7 +538,7 @@ class SuperTokensBackend(SessionsByHandle):
     ) -> ServerSession:
         """Verify an access token, here or at the core. The anti-CSRF check has been made."""
         if info.version > _VERSION_2:
-            info = await self._tokens.verify(info)
+            info = await self._tokens.verify(token, info)
             if info.dynamic_key != self.settings.use_dynamic_access_token_signing_key:
                 raise TryRefreshToken("The access token is signed by a key of the other kind.")
         session = ServerSession(
@@ -624,13 +629,6 @@ class SuperTokensBackend(SessionsByHandle):
                 "anti_csrf is VIA_CUSTOM_HEADER, and without a request there is no header to look "
                 f"at. If the token did not come by a cookie, or you have checked, say {instead}."
             )
-
-
-def _read(token: str) -> AccessTokenInfo | None:
-    try:
-        return access_tokens.parse(token)
-    except InvalidToken:
-        return None
 
 
 def _check_response(exchange: Exchange, response: Any) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from multidict import CIMultiDictProxy
 
 from async_auth.errors import ConfigurationError
 from async_auth.supertokens.backend.incoming import Incoming
@@ -125,5 +126,7 @@ def _incoming(request: Any) -> Incoming:
             "and a path."
         )
     method = getattr(request, "method", "GET")
-    # Mappings that may have a name twice give every pair here.
-    return Incoming.of(method, path, list(headers.items()))
+    if not isinstance(headers, CIMultiDictProxy):
+        # Mappings that may have a name twice give every pair here.
+        headers = list(headers.items())
+    return Incoming.of(method, path, headers)

@@ -111,11 +111,9 @@ class ServerSession:
 
     @property
     def access_token_payload(self) -> dict[str, Any]:
-        """The access token's claims as they are now, the core's own included. Yours to change."""
-        if self._payload is None:
-            # Tokens that were verified before share what is in them.
-            self._payload = copy.deepcopy(dict(self._info.payload))
-        return copy.deepcopy(self._payload)
+        """The access token's claims as they are now, the core's own included: a copy."""
+        # A copy, for requests with one token share what was read from it.
+        return copy.deepcopy(dict(self._claims()))
 
     def tokens(self) -> SessionTokens:
         """Return its tokens as they are now, the front token included. They are secrets."""
