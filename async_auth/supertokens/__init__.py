@@ -5,6 +5,7 @@ from async_auth.supertokens.backend.app import AppInfo
 from async_auth.supertokens.backend.attach import SessionTokens
 from async_auth.supertokens.backend.backend import SuperTokensBackend
 from async_auth.supertokens.backend.handlers import ErrorHandlers
+from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.session import ServerSession
 from async_auth.supertokens.cdi.values import SessionInformation
 from async_auth.supertokens.claims import (
@@ -21,6 +22,7 @@ __all__ = [
     "BooleanClaim",
     "ClaimValidator",
     "ErrorHandlers",
+    "Incoming",
     "PrimitiveArrayClaim",
     "PrimitiveClaim",
     "ServerSession",

@@ -297,16 +297,18 @@ class SuperTokensBackend(SessionsByHandle):
             return None
         method, expected = found.method, found.info.anti_csrf_token
         csrf.check(incoming, settings, method, expected, wanted=anti_csrf_check)
-        session = await self._verified(
-            found.token,
-            found.info,
-            exchange=exchange,
-            method=method,
-            enable_anti_csrf=csrf.is_enabled_at_core(settings, method),
-            echo=csrf.echo(incoming, settings, method, expected),
-            check_database=check_database,
-        )
-        exchange.session = session
+        session = exchange.session
+        # A request that asks twice has one session, and costs one call where it costs any.
+        if check_database or session is None or not session.stands_for(found.token, self._core):
+            session = exchange.session = await self._verified(
+                found.token,
+                found.info,
+                exchange=exchange,
+                method=method,
+                enable_anti_csrf=csrf.is_enabled_at_core(settings, method),
+                echo=csrf.echo(incoming, settings, method, expected),
+                check_database=check_database,
+            )
         if claim_validators is not None:
             await session.assert_claims(claim_validators)
         return session

@@ -71,8 +71,12 @@ class ServerSession:
     _outgoing: Outgoing = attrs.field(factory=Outgoing)
     payload_update_available: bool | None = None
     tokens_changed: bool = attrs.field(init=False, default=False)
+    _first: str = attrs.field(init=False)
     _payload: dict[str, Any] | None = attrs.field(init=False, default=None)
     _ended: bool = attrs.field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._first = self._access_token
 
     def __repr__(self) -> str:
         return f"<ServerSession {self.handle!r} user_id={self.user_id!r}>"
@@ -285,6 +289,10 @@ class ServerSession:
         return self._info.payload if self._payload is None else self._payload
 
     # For the back end that made it:
+
+    def stands_for(self, token: str, core: CoreClient) -> bool:
+        """Whether it lives, and is what *core* made of this access token a moment ago."""
+        return self._first == token and self._core is core and not self._ended
 
     def renew(self, token: IssuedToken, *, anti_csrf: str | None = None) -> None:
         """

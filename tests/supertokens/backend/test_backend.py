@@ -284,6 +284,23 @@ async def test_the_core_says_when_it_has_newer_claims(make_front_end, core):
     assert (None, True) == (local.payload_update_available, asked_for.payload_update_available)
 
 
+async def test_a_request_that_asks_twice_has_one_session(core, make_front_end):
+    """Where it costs a call to the core, it costs one; a session that it ended is asked about."""
+    front_end = make_front_end(cdi_version="5.4")
+    await front_end.sign_in()
+    await front_end.refresh()
+    exchange, backend = front_end.exchange(), front_end.backend
+
+    first = await backend.get_session(exchange)
+
+    assert first is await backend.get_session(exchange, session_required=False)
+    assert 1 == core.counts["/recipe/session/verify"]
+    assert first is not await backend.get_session(exchange, check_database=True)
+    await exchange.session.revoke_session()
+    with pytest.raises(Unauthorised):
+        await backend.get_session(exchange)
+
+
 @pytest.mark.parametrize("dynamic", [True, False])
 async def test_a_key_of_the_other_kind_wants_a_refresh(make_backend, dynamic):
     """A token of a key that the setting does not want is refreshed into one of the right kind."""
