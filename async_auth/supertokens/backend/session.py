@@ -41,6 +41,9 @@ class ServerSession:
     """
     A session, made by a `SuperTokensBackend`. Its repr shows no token.
 
+    `tokens_changed` says whether the front end needs what `tokens()` gives: the session is new,
+    was refreshed, got another access token while it was verified, or its claims were changed.
+
     Every method that asks the core raises `CoreUnavailable` where no host answers. Cancelling one
     leaves the session as it is here; the core may have done what it was asked.
 
