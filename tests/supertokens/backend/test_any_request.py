@@ -114,7 +114,7 @@ def world(request):
 
 
 @pytest.mark.parametrize("mode", range(3), ids=["VIA_TOKEN", "VIA_CUSTOM_HEADER", "NONE"])
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(request=REQUESTS)
 def test_any_request(world, mode, request):
     """Nothing makes it fail; tokens are given only to who brought a good one, by that way."""
