@@ -304,3 +304,24 @@ def test_what_is_no_text_is_no_token():
             parse(old)
     with pytest.raises(Malformed, match="userId"):
         parse(f"{version_2().partition('.')[0]}.!.c2ln")
+
+
+def test_a_signature_is_checked_again_by_other_keys(make_token, signing_keys):
+    """What one key made is not another's, though it has the same name and the first was good."""
+    first, second = (
+        [jwt.PreparedKey({**jwt.public_half(key), "kid": "d-1"})] for key in signing_keys
+    )
+    known = verify(make_token(header={"kid": "d-1"}), first, now=NOW)
+
+    assert known is verify(known, first, now=NOW)
+    for others in ([*first, *second], tuple(first)):
+        assert known is not verify(known, others, now=NOW)
+    for others in (second, [dict(second[0])]):
+        with pytest.raises(BadSignature):
+            verify(known, others, now=NOW)
+    with pytest.raises(TokenExpired):
+        verify(known, first, now=1_700_003_600)
+    # A plain mapping may be changed in place, so it is never taken for the same.
+    plain = [dict(first[0])]
+    known = verify(make_token(header={"kid": "d-1"}), plain, now=NOW)
+    assert known is not verify(known, plain, now=NOW)
