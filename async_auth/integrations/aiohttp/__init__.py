@@ -1,4 +1,4 @@
-"""aiohttp: a client middleware that puts the token on your requests, a server one that verifies.
+"""aiohttp: a client middleware that puts the token on your requests, server ones that verify.
 
     import aiohttp
     from async_auth.gotrue import GoTrueClient
@@ -27,6 +27,16 @@ In a server, `jwt_middleware` verifies the tokens of those who call:
     verifier = JWTVerifier(jwks="https://x.supabase.co/auth/v1/.well-known/jwks.json")
     app = web.Application(middlewares=[jwt_middleware(verifier)])
     app.router.add_get("/me", me)
+
+`setup_supertokens` serves the sessions of SuperTokens instead:
+
+    from async_auth.integrations.aiohttp import session_of, setup_supertokens, verify_session
+
+    @verify_session()
+    async def me(request):
+        return web.json_response({"user": session_of(request).user_id})
+
+    setup_supertokens(app, backend)
 """
 
 from __future__ import annotations
@@ -39,6 +49,11 @@ from async_auth.integrations.aiohttp.server import (
     closing_at_expiry,
     jwt_middleware,
 )
+from async_auth.integrations.aiohttp.supertokens import (
+    session_of,
+    setup_supertokens,
+    verify_session,
+)
 
 __all__ = [
     "TokenSource",
@@ -48,4 +63,7 @@ __all__ = [
     "client_for",
     "closing_at_expiry",
     "jwt_middleware",
+    "session_of",
+    "setup_supertokens",
+    "verify_session",
 ]

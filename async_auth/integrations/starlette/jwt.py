@@ -1,15 +1,7 @@
-"""Starlette, or any ASGI application: who is calling, verified.
+"""A middleware for Starlette, or any ASGI application, that verifies the callers' tokens.
 
-    from starlette.applications import Starlette
-    from async_auth import JWTVerifier
-    from async_auth.integrations.starlette import JWTMiddleware, claims_of
-
-    verifier = JWTVerifier(jwks="https://x.supabase.co/auth/v1/.well-known/jwks.json")
-    app = Starlette(routes=routes)
-    app.add_middleware(JWTMiddleware, verifier=verifier)
-
-The middleware is pure ASGI: it buffers nothing, and runs in the application's own task. What is
-behind it runs only for verified tokens; web sockets are closed when their token expires.
+It is pure ASGI: it buffers nothing, and runs in the application's own task. What is behind it
+runs only for verified tokens; web sockets are closed when their token expires.
 """
 
 from __future__ import annotations
@@ -43,8 +35,6 @@ from async_auth.verifier import JWTVerifier
 
 if TYPE_CHECKING:
     from async_auth.transport import ClientSession
-
-__all__ = ["JWTMiddleware", "claims_of", "claims_required", "client_for"]
 
 REALM = "async_auth.realm"
 

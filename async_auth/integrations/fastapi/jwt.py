@@ -1,17 +1,4 @@
-"""FastAPI: the verified claims of the caller, as a dependency.
-
-    from typing import Annotated, Any
-    from fastapi import Depends, FastAPI
-    from async_auth import JWTVerifier
-    from async_auth.integrations.fastapi import verified_claims
-
-    verifier = JWTVerifier(jwks="https://x.supabase.co/auth/v1/.well-known/jwks.json")
-    Claims = Annotated[dict[str, Any], Depends(verified_claims(verifier))]
-    app = FastAPI()
-
-    @app.get("/me")
-    async def me(claims: Claims):
-        return claims["sub"]
+"""The verified claims of the caller, as a dependency of FastAPI's.
 
 It is a security scheme too: the documentation page gets its "Authorize" button by it. To have web
 sockets closed when their token expires, use `integrations.starlette.JWTMiddleware`.
@@ -37,10 +24,8 @@ from async_auth.integrations.incoming import (
     checked_realm,
     refusal_of,
 )
-from async_auth.integrations.starlette import client_for, verified_caller
+from async_auth.integrations.starlette.jwt import verified_caller
 from async_auth.verifier import JWTVerifier
-
-__all__ = ["VerifiedClaims", "client_for", "verified_claims"]
 
 
 def verified_claims(

@@ -1,0 +1,45 @@
+"""FastAPI: who is calling, by a token or by a session, as a dependency.
+
+    from typing import Annotated, Any
+    from fastapi import Depends, FastAPI
+    from async_auth import JWTVerifier
+    from async_auth.integrations.fastapi import verified_claims
+
+    verifier = JWTVerifier(jwks="https://x.supabase.co/auth/v1/.well-known/jwks.json")
+    Claims = Annotated[dict[str, Any], Depends(verified_claims(verifier))]
+    app = FastAPI()
+
+    @app.get("/me")
+    async def me(claims: Claims):
+        return claims["sub"]
+
+With sessions of SuperTokens, `verify_session()` gives the session, behind a middleware:
+
+    from async_auth.integrations.fastapi import SuperTokensMiddleware, verify_session
+    from async_auth.supertokens import ServerSession
+
+    app.add_middleware(SuperTokensMiddleware, backend=backend)
+
+    @app.get("/me")
+    async def me(session: Annotated[ServerSession, Depends(verify_session())]):
+        return session.user_id
+
+Both are security schemes too: the documentation page gets its "Authorize" button by them.
+"""
+
+from __future__ import annotations
+
+from async_auth.integrations.fastapi.jwt import VerifiedClaims, verified_claims
+from async_auth.integrations.fastapi.supertokens import VerifiedSession, verify_session
+from async_auth.integrations.starlette.jwt import client_for
+from async_auth.integrations.starlette.supertokens import SuperTokensMiddleware, session_of
+
+__all__ = [
+    "SuperTokensMiddleware",
+    "VerifiedClaims",
+    "VerifiedSession",
+    "client_for",
+    "session_of",
+    "verified_claims",
+    "verify_session",
+]
