@@ -46,12 +46,14 @@ class Answer:
         body: A JSON object.
         clears: The methods whose tokens it takes away, with the front token.
         retry_after: Seconds to name in `Retry-After`, rounded up; `None` for no such header.
+        max_age: Seconds for which it may be kept by whoever asked; `None` to say nothing of that.
     """
 
     status: int
     body: Mapping[str, Any]
     clears: tuple[TransferMethod, ...] = ()
     retry_after: float | None = None
+    max_age: int | None = None
 
     def content(self) -> bytes:
         """Return the body as it is sent."""
@@ -63,6 +65,8 @@ class Answer:
         headers = [("content-type", CONTENT_TYPE)]
         if self.retry_after is not None:
             headers.append(("retry-after", str(max(1, math.ceil(self.retry_after)))))
+        if self.max_age is not None:
+            headers.append(("cache-control", f"max-age={self.max_age}, must-revalidate"))
         return headers
 
     def clear_in(self, outgoing: Outgoing, settings: Settings) -> None:

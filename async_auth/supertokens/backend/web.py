@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: What `answer_to()` answers.
 HANDLED = (TryRefreshToken, Unauthorised, TokenTheftDetected, InvalidClaims, CoreUnavailable)
+#: Seconds for which others may keep our keys. The core publishes a new one that long before use.
+KEYS_MAX_AGE = 60
 
 
 class Web:
@@ -130,4 +132,5 @@ class Web:
         return answers.signed_out(session.transfer_method or "header")
 
     async def _keys(self, exchange: Exchange) -> Answer:  # noqa: ARG002 - as the other routes
-        return Answer(status=200, body={"keys": await self._backend.get_jwks()})
+        keys = await self._backend.get_jwks()
+        return Answer(status=200, body={"keys": keys}, max_age=KEYS_MAX_AGE)
