@@ -6,6 +6,7 @@ changed, so that requests at the same time share nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -53,6 +54,10 @@ class Visit:
         return self.exchange.session
 
 
+def _as_tuple(validators: Iterable[ClaimValidator] | None) -> tuple[ClaimValidator, ...] | None:
+    return None if validators is None else tuple(validators)
+
+
 @attrs.frozen(kw_only=True)
 class Check:
     """
@@ -70,7 +75,7 @@ class Check:
     check_database: bool = False
     # An iterator would be used up by the first request.
     claim_validators: tuple[ClaimValidator, ...] | None = attrs.field(
-        default=None, converter=attrs.converters.optional(tuple)
+        default=None, converter=_as_tuple
     )
 
     async def session_for(self, visit: Visit | None) -> ServerSession | None:

@@ -188,7 +188,9 @@ def session_of(request: HTTPConnection) -> ServerSession | None:
 def incoming_of(scope: Scope) -> Incoming:
     """Return a request, or a web socket's handshake, as the session's rules see it."""
     # From the scope itself: a request's URL is made of its Host header, which may hold anything.
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+    ]
     return Incoming.of(scope.get("method", "GET"), scope["path"], headers)
 
 

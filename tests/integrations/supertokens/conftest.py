@@ -17,9 +17,21 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 from aiohttp import web
+from fastapi import Body, Depends, FastAPI, Request, Response, WebSocket
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
 
 from async_auth.integrations import aiohttp as for_aiohttp
-from async_auth.supertokens import AppInfo, BooleanClaim, ErrorHandlers, SuperTokensBackend
+from async_auth.integrations import fastapi as for_fastapi
+from async_auth.integrations import starlette as for_starlette
+from async_auth.supertokens import (
+    AppInfo,
+    BooleanClaim,
+    ErrorHandlers,
+    ServerSession,
+    SuperTokensBackend,
+)
 from async_auth.testing import ManualClock, SuperTokensCoreServer
 
 #: Where SuperTokens' own back end was when it was recorded.
@@ -61,7 +73,7 @@ class Behind:
 
     async def set_claim(self, session: Any) -> dict[str, Any]:
         """Change the claims."""
-        await session.set_claim_value(VERIFIED, True)
+        await session.set_claim_value(VERIFIED, value=True)
         return {"status": "OK"}
 
     async def revoke_me(self, session: Any) -> dict[str, Any]:
@@ -138,7 +150,7 @@ def aiohttp_app(backend: SuperTokensBackend, **options: Any) -> web.Application:
 
     @verify_session()
     async def crash(request: web.Request) -> web.Response:
-        await session_of(request).set_claim_value(VERIFIED, True)
+        await session_of(request).set_claim_value(VERIFIED, value=True)
         raise RuntimeError("wanted")
 
     @verify_session()
@@ -181,19 +193,9 @@ def aiohttp_app(backend: SuperTokensBackend, **options: Any) -> web.Application:
     return app
 
 
-def starlette_app(backend: SuperTokensBackend, **options: Any) -> Any:
+def starlette_app(backend: SuperTokensBackend, **options: Any) -> Starlette:
     """Return the application in Starlette."""
-    # Here, so that the tests of aiohttp run where it is not installed.
-    from starlette.applications import Starlette
-    from starlette.responses import JSONResponse, StreamingResponse
-    from starlette.routing import Route, WebSocketRoute
-
-    from async_auth.integrations.starlette import (
-        SuperTokensMiddleware,
-        session_of,
-        verify_session,
-    )
-
+    verify_session, session_of = for_starlette.verify_session, for_starlette.session_of
     behind = Behind(backend)
 
     async def login(request):
@@ -247,7 +249,7 @@ def starlette_app(backend: SuperTokensBackend, **options: Any) -> Any:
 
     @verify_session()
     async def crash(request):
-        await session_of(request).set_claim_value(VERIFIED, True)
+        await session_of(request).set_claim_value(VERIFIED, value=True)
         raise RuntimeError("wanted")
 
     @verify_session()
@@ -270,9 +272,7 @@ def starlette_app(backend: SuperTokensBackend, **options: Any) -> Any:
             Route("/protected", verify_session()(protected), methods=["GET", "POST"]),
             Route("/protected-db", verify_session(check_database=True)(protected)),
             Route("/checked", verify_session(anti_csrf_check=True)(protected)),
-            Route(
-                "/unchecked", verify_session(anti_csrf_check=False)(protected), methods=["POST"]
-            ),
+            Route("/unchecked", verify_session(anti_csrf_check=False)(protected), methods=["POST"]),
             Route("/login", login, methods=["POST"]),
             Route("/revoke", revoke, methods=["POST"]),
             Route("/optional", optional),
@@ -289,33 +289,25 @@ def starlette_app(backend: SuperTokensBackend, **options: Any) -> Any:
             Route("/own-cookie", own_cookie),
         ]
     )
-    app.add_middleware(SuperTokensMiddleware, backend=backend, **options)
+    app.add_middleware(for_starlette.SuperTokensMiddleware, backend=backend, **options)
     return app
 
 
-def fastapi_app(backend: SuperTokensBackend, **options: Any) -> Any:
+verify = for_fastapi.verify_session
+Json = Annotated[Any, Body()]
+Session = Annotated[ServerSession, Depends(verify())]
+Checked = Annotated[ServerSession, Depends(verify(anti_csrf_check=True))]
+Unchecked = Annotated[ServerSession, Depends(verify(anti_csrf_check=False))]
+InDatabase = Annotated[ServerSession, Depends(verify(check_database=True))]
+Maybe = Annotated[ServerSession | None, Depends(verify(session_required=False))]
+Verified = Annotated[
+    ServerSession, Depends(verify(claim_validators=[VERIFIED.validators.is_true()]))
+]
+
+
+def fastapi_app(backend: SuperTokensBackend, **options: Any) -> FastAPI:
     """Return the application in FastAPI."""
-    from fastapi import Body, Depends, FastAPI, Request, Response, WebSocket
-    from starlette.responses import StreamingResponse
-
-    from async_auth.integrations.fastapi import (
-        SuperTokensMiddleware,
-        session_of,
-        verify_session,
-    )
-
-    behind, app = Behind(backend), FastAPI()
-    # The annotations of functions inside functions are looked up among the module's names.
-    names = globals()
-    names["Request"], names["Response"], names["WebSocket"] = Request, Response, WebSocket
-    names["Json"] = Annotated[Any, Body()]
-    names["Session"] = Annotated[Any, Depends(verify_session())]
-    names["Checked"] = Annotated[Any, Depends(verify_session(anti_csrf_check=True))]
-    names["Unchecked"] = Annotated[Any, Depends(verify_session(anti_csrf_check=False))]
-    names["InDatabase"] = Annotated[Any, Depends(verify_session(check_database=True))]
-    names["Maybe"] = Annotated[Any, Depends(verify_session(session_required=False))]
-    verified = verify_session(claim_validators=[VERIFIED.validators.is_true()])
-    names["Verified"] = Annotated[Any, Depends(verified)]
+    behind, app, session_of = Behind(backend), FastAPI(), for_fastapi.session_of
 
     @app.post("/login")
     async def login(request: Request, body: Json):
@@ -384,7 +376,7 @@ def fastapi_app(backend: SuperTokensBackend, **options: Any) -> Any:
 
     @app.get("/crash")
     async def crash(session: Session):
-        await session.set_claim_value(VERIFIED, True)
+        await session.set_claim_value(VERIFIED, value=True)
         raise RuntimeError("wanted")
 
     @app.websocket("/chat")
@@ -403,7 +395,7 @@ def fastapi_app(backend: SuperTokensBackend, **options: Any) -> Any:
         response.set_cookie("own", "1")
         return {}
 
-    app.add_middleware(SuperTokensMiddleware, backend=backend, **options)
+    app.add_middleware(for_fastapi.SuperTokensMiddleware, backend=backend, **options)
     return app
 
 
