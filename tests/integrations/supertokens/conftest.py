@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -317,7 +318,8 @@ def fastapi_app(backend: SuperTokensBackend, **options: Any) -> FastAPI:
     async def revoke(body: Json):
         return await behind.revoke(body)
 
-    @app.api_route("/protected", methods=["GET", "POST"])
+    @app.get("/protected")
+    @app.post("/protected")
     def protected(session: Session):
         return about(session)
 
@@ -472,7 +474,7 @@ async def ask(
     content = b"" if body is None else json.dumps(body).encode()
     lines = [
         f"{method} {path} HTTP/1.1".encode(),
-        b"Host: " + place.netloc.encode(),
+        *([] if "host" in dict(pairs) else [b"Host: " + place.netloc.encode()]),
         b"Connection: close",
         b"Content-Length: %d" % len(content),
         *([b"Content-Type: application/json"] if content else []),
@@ -638,17 +640,27 @@ def make_backend(exits):
 
 
 @pytest.fixture
-def open_place(framework, start_core, make_backend, serve_app):
-    """Return a function that serves the application in the framework; options are a back end's."""
+def open_any(start_core, make_backend, serve_app):
+    """Return a function that serves the application in a framework; options are a back end's."""
 
     async def start(
-        *, core: SuperTokensCoreServer | None = None, of: str = framework, **options: Any
+        *,
+        of: str,
+        core: SuperTokensCoreServer | None = None,
+        handlers: dict[str, Any] | None = None,
+        **options: Any,
     ) -> Place:
         core = core or await start_core()
-        backend = make_backend(core, **options)
+        backend = make_backend(core, error_handlers=ErrorHandlers(**(handlers or {})), **options)
         return Place(await serve_app(APPS[of](backend)), backend, core)
 
     return start
+
+
+@pytest.fixture
+def open_place(framework, open_any):
+    """Return a function that serves the application in the test's framework."""
+    return partial(open_any, of=framework)
 
 
 @pytest.fixture
@@ -657,9 +669,53 @@ async def place(open_place):
     return await open_place()
 
 
+@asynccontextmanager
+async def running(app: Any) -> AsyncIterator[None]:
+    """Start an application as its server would, without serving it, and shut it down after."""
+    if isinstance(app, web.Application):
+        runner = web.AppRunner(app)
+        await runner.setup()
+        yield
+        await runner.cleanup()
+        return
+    received, sent = asyncio.Queue(), asyncio.Queue()
+    task = asyncio.create_task(app({"type": "lifespan"}, received.get, sent.put))
+    for phase in ("startup", "shutdown"):
+        received.put_nowait({"type": f"lifespan.{phase}"})
+        said = asyncio.create_task(sent.get())
+        await asyncio.wait([said, task], return_when=asyncio.FIRST_COMPLETED)
+        if not said.done():
+            said.cancel()
+            await task
+        assert f"lifespan.{phase}.complete" == (await said)["type"]
+        if phase == "startup":
+            yield
+    await task
+
+
+async def nobody(_request: Any) -> None:
+    """Be an endpoint that is not reached."""
+    raise AssertionError("reached")
+
+
 @pytest.fixture
 def kit():
     """Return the names that tests need from here, for they cannot import it."""
     return SimpleNamespace(
-        APPS=APPS, FRAMEWORKS=FRAMEWORKS, ErrorHandlers=ErrorHandlers, Signed=Signed, ask=ask
+        APPS=APPS,
+        FRAMEWORKS=FRAMEWORKS,
+        VERIFY={
+            "aiohttp": for_aiohttp.verify_session()(nobody),
+            "starlette": for_starlette.verify_session()(nobody),
+            "fastapi": for_fastapi.verify_session(),
+        },
+        SESSION_OF={
+            "aiohttp": for_aiohttp.session_of,
+            "starlette": for_starlette.session_of,
+            "fastapi": for_fastapi.session_of,
+        },
+        ErrorHandlers=ErrorHandlers,
+        Signed=Signed,
+        ask=ask,
+        running=running,
     )

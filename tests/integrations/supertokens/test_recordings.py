@@ -230,9 +230,7 @@ class Stage:
         if name not in self.cores:
             starts_at, options = CORES[name]
             await self.go_to(starts_at)
-            self.cores[name] = await self._start_core(
-                self.clock, cdi_versions=VERSIONS, **options
-            )
+            self.cores[name] = await self._start_core(self.clock, cdi_versions=VERSIONS, **options)
         return self.cores[name]
 
     async def go_to(self, at: float) -> None:
@@ -319,9 +317,7 @@ class Stage:
                     "anti-csrf": recording["response"]["headers"]["anti-csrf"],
                 }
                 place = await self.place(recording["server"])
-                reply = await place.ask(
-                    "POST", "/auth/session/refresh", self.translated(headers)
-                )
+                reply = await place.ask("POST", "/auth/session/refresh", self.translated(headers))
                 assert 200 == reply.status
                 cookie = RECORDINGS[access_of]["request"]["headers"]["cookie"]
                 token = cookie.partition("sAccessToken=")[2].partition(";")[0]
