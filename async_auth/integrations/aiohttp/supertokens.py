@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from async_auth.integrations.sessions import (
     VISIT,
@@ -60,7 +61,18 @@ def setup_supertokens(
     Raises:
         ConfigurationError: *backend* is no SuperTokensBackend.
     """
-    checked_backend(backend)
+    app.middlewares.append(keeping_sessions(checked_backend(backend)))
+    app.on_response_prepare.append(tell)
+    if close_backend:
+
+        async def close(_app: web.Application) -> None:
+            await backend.aclose()
+
+        app.on_cleanup.append(close)
+
+
+def keeping_sessions(backend: SuperTokensBackend) -> Middleware:
+    """Return the middleware: our routes, the application's, and the answers to sessions' errors."""
 
     @web.middleware
     async def keep_sessions(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -85,22 +97,18 @@ def setup_supertokens(
             raise
         return response_of(answer)
 
-    async def tell(request: web.Request, response: web.StreamResponse) -> None:
-        visit: Visit | None = request.get(_VISIT)
-        if visit is None or visit.over:
-            return
-        visit.over = True
-        if not isinstance(response, web.WebSocketResponse):
-            # By its headers, for the response itself counts as sent by now.
-            write(visit.exchange.outgoing, SimpleNamespace(headers=response.headers))
+    return keep_sessions
 
-    async def close(_app: web.Application) -> None:
-        await backend.aclose()
 
-    app.middlewares.append(keep_sessions)
-    app.on_response_prepare.append(tell)
-    if close_backend:
-        app.on_cleanup.append(close)
+async def tell(request: web.Request, response: web.StreamResponse) -> None:
+    """Put what a session has changed into a response that is about to be sent."""
+    visit: Visit | None = request.get(_VISIT)
+    if visit is None or visit.over:
+        return
+    visit.over = True
+    if not isinstance(response, web.WebSocketResponse):
+        # By its headers, for the response itself counts as sent by now.
+        write(visit.exchange.outgoing, SimpleNamespace(headers=response.headers))
 
 
 def verify_session(

@@ -94,7 +94,9 @@ class Behind:
         return about(session)
 
 
-def aiohttp_app(backend: SuperTokensBackend, **options: Any) -> web.Application:
+def aiohttp_app(  # noqa: C901, PLR0915 - a function for each route
+    backend: SuperTokensBackend, **options: Any
+) -> web.Application:
     """Return the application in aiohttp.web."""
     behind, app = Behind(backend), web.Application()
     verify_session, session_of = for_aiohttp.verify_session, for_aiohttp.session_of
@@ -194,7 +196,9 @@ def aiohttp_app(backend: SuperTokensBackend, **options: Any) -> web.Application:
     return app
 
 
-def starlette_app(backend: SuperTokensBackend, **options: Any) -> Starlette:
+def starlette_app(  # noqa: C901 - a function for each route
+    backend: SuperTokensBackend, **options: Any
+) -> Starlette:
     """Return the application in Starlette."""
     verify_session, session_of = for_starlette.verify_session, for_starlette.session_of
     behind = Behind(backend)
@@ -306,7 +310,9 @@ Verified = Annotated[
 ]
 
 
-def fastapi_app(backend: SuperTokensBackend, **options: Any) -> FastAPI:
+def fastapi_app(  # noqa: C901 - a function for each route
+    backend: SuperTokensBackend, **options: Any
+) -> FastAPI:
     """Return the application in FastAPI."""
     behind, app, session_of = Behind(backend), FastAPI(), for_fastapi.session_of
 

@@ -249,10 +249,8 @@ async def test_duplicate_cookies(open_place):
 
     assert (401, {"message": "try refresh token"}) == (verify.status, verify.json)
     assert (200, ["message"]) == (cleared.status, list(cleared.json))
-    assert [
-        'sRefreshToken=""; Domain=example.com; expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; '
-        "Path=/auth/session/refresh; SameSite=lax"
-    ] == cleared.cookies
+    (line,) = cleared.cookies
+    assert line.startswith('sRefreshToken=""; Domain=example.com; expires=Thu, 01 Jan 1970')
     assert {"status": 500, "headers": {}, "cookies": []} == wrong.said
 
 
@@ -283,11 +281,18 @@ async def test_our_routes_are_where_the_application_wants_them(open_place):
 
 async def handshake(place, headers):
     """Open a web socket; return its first message, and the handshake's headers."""
+    seen = []
+
+    async def look(_http, _context, params):
+        seen.append(params.response.headers)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(look)
     async with (
-        aiohttp.ClientSession() as http,
+        aiohttp.ClientSession(trace_configs=[trace]) as http,
         http.ws_connect(f"{place.url}/chat", headers=headers) as websocket,
     ):
-        return await websocket.receive_str(), websocket._response.headers
+        return await websocket.receive_str(), seen[0]
 
 
 @HEADERS_AND_COOKIES

@@ -24,7 +24,6 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import attrs
-import pytest
 
 from async_auth.core.jwt import peek
 from async_auth.testing import ManualClock
