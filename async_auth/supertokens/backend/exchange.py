@@ -117,8 +117,10 @@ def write(outgoing: Outgoing, response: Any) -> None:
 
 def _incoming(request: Any) -> Incoming:
     headers = getattr(request, "headers", None)
-    path = getattr(request, "path", None)
+    scope = getattr(request, "scope", None)
+    path = scope.get("path") if isinstance(scope, Mapping) else getattr(request, "path", None)
     if path is None:
+        # Last, for Starlette makes it of the Host header, which may hold anything.
         path = getattr(getattr(request, "url", None), "path", None)
     if headers is None or not hasattr(headers, "items") or not isinstance(path, str):
         raise ConfigurationError(
