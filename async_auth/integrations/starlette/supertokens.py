@@ -96,10 +96,9 @@ class SuperTokensMiddleware:
 
         async def tell(message: Message) -> None:
             if message["type"] in _STARTS:
-                if not visit.over:
-                    head = MutableHeaders(scope={"headers": message.get("headers", ())})
-                    write(exchange.outgoing, SimpleNamespace(headers=head))
-                    message = {**message, "headers": head.raw}
+                head = MutableHeaders(scope={"headers": message.get("headers", ())})
+                write(exchange.outgoing, SimpleNamespace(headers=head))
+                message = {**message, "headers": head.raw}
                 visit.over = True
             elif message["type"] == "websocket.accept":
                 visit.over = True
