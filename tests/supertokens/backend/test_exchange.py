@@ -68,6 +68,21 @@ def test_a_web_socket_counts_as_get():
     )
 
 
+def test_the_path_is_what_was_asked_for():
+    """Not what a URL says that is made of the Host header, which may hold anything."""
+
+    class Request:
+        def __init__(self):
+            self.headers = {}
+            self.scope = {"path": "/x"}
+
+        @property
+        def url(self):
+            raise ValueError("Invalid IPv6 URL")
+
+    assert "/x" == exchange_of(Request()).incoming.path
+
+
 def test_what_a_middleware_keeps_is_found():
     """In the scope, or in the request itself under whatever key; an exchange is itself."""
     kept = Exchange(Incoming.of("GET", "/", {}))
