@@ -3,9 +3,9 @@
 Every fenced `python` block runs. The blocks under one heading are one program: they run in order
 and share their names; a block in an HTML comment (`<!-- python … -->`) runs too and is not shown,
 for what a reader need not see. Top-level `await` works as in a notebook. Where the README has
-`AUTH_URL` and `API_URL` (below), the examples talk to servers on loopback. Blocks that are not shown
-have two names more: `auth_server`, the `GoTrueServer` that stands in, and `serve_asgi(app)`, which
-serves an application with uvicorn and returns its URL.
+`AUTH_URL`, `API_URL` and `CORE_URL` (below), the examples talk to servers on loopback. Blocks that
+are not shown have two names more: `auth_server`, the `GoTrueServer` that stands in, and
+`serve_asgi(app)`, which serves an application with uvicorn and returns its URL.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ import attrs
 import pytest
 from aiohttp import web
 
-from async_auth.testing import GoTrueServer
+from async_auth.testing import GoTrueServer, SuperTokensCoreServer
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 #: What the README writes for the reader's own servers; loopback stands in for them.
 AUTH_URL = "https://your-project.supabase.co/auth/v1"
 API_URL = "https://api.example.com"
+CORE_URL = "https://core.example.com"
 #: An account that the stand-in knows, so that examples can sign in.
 EMAIL, PASSWORD = "bot@example.com", "correct-horse-battery"
 #: An example that is not over by then waits for something that does not come.
@@ -88,7 +89,12 @@ async def stand_ins(auth_server):
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield {AUTH_URL: auth_server.url, API_URL: f"http://127.0.0.1:{runner.addresses[0][1]}"}
+    async with SuperTokensCoreServer() as core:
+        yield {
+            AUTH_URL: auth_server.url,
+            API_URL: f"http://127.0.0.1:{runner.addresses[0][1]}",
+            CORE_URL: core.url,
+        }
     await runner.cleanup()
 
 

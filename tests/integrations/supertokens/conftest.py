@@ -116,7 +116,7 @@ def aiohttp_app(  # noqa: C901, PLR0915 - a function for each route
         session = session_of(request)
         return answer({"userId": session and session.user_id})
 
-    @verify_session(claim_validators=[VERIFIED.validators.is_true()])
+    @verify_session(claim_validators=iter([VERIFIED.validators.is_true()]))
     async def needs_claim(request: web.Request) -> web.Response:
         return answer({"userId": session_of(request).user_id, "verified": True})
 
@@ -217,7 +217,7 @@ def starlette_app(  # noqa: C901 - a function for each route
         session = session_of(request)
         return JSONResponse({"userId": session and session.user_id})
 
-    @verify_session(claim_validators=[VERIFIED.validators.is_true()])
+    @verify_session(claim_validators=iter([VERIFIED.validators.is_true()]))
     async def needs_claim(request):
         return JSONResponse({"userId": session_of(request).user_id, "verified": True})
 
@@ -306,7 +306,7 @@ Unchecked = Annotated[ServerSession, Depends(verify(anti_csrf_check=False))]
 InDatabase = Annotated[ServerSession, Depends(verify(check_database=True))]
 Maybe = Annotated[ServerSession | None, Depends(verify(session_required=False))]
 Verified = Annotated[
-    ServerSession, Depends(verify(claim_validators=[VERIFIED.validators.is_true()]))
+    ServerSession, Depends(verify(claim_validators=iter([VERIFIED.validators.is_true()])))
 ]
 
 
