@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 from fastapi import Body, Depends, FastAPI, Request, Response, WebSocket
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
@@ -164,6 +165,15 @@ def aiohttp_app(  # noqa: C901, PLR0915 - a function for each route
         await websocket.close()
         return websocket
 
+    @verify_session(check_database=True)
+    async def chat_db(request: web.Request) -> web.WebSocketResponse:
+        return await chat(request)
+
+    @verify_session()
+    async def raised(request: web.Request) -> web.Response:
+        await session_of(request).set_claim_value(VERIFIED, value=True)
+        raise web.HTTPConflict
+
     async def unasked(request: web.Request) -> web.Response:
         return answer(session_of(request))
 
@@ -190,6 +200,8 @@ def aiohttp_app(  # noqa: C901, PLR0915 - a function for each route
     app.router.add_get("/direct", direct)
     app.router.add_get("/crash", crash)
     app.router.add_get("/chat", chat)
+    app.router.add_get("/chat-db", chat_db)
+    app.router.add_get("/raised", raised)
     app.router.add_get("/unasked", unasked)
     app.router.add_get("/own-cookie", own_cookie)
     for_aiohttp.setup_supertokens(app, backend, **options)
@@ -263,6 +275,15 @@ def starlette_app(  # noqa: C901 - a function for each route
         await websocket.send_text(session_of(websocket).user_id)
         await websocket.close()
 
+    @verify_session(check_database=True)
+    async def chat_db(websocket):
+        await chat(websocket)
+
+    @verify_session()
+    async def raised(request):
+        await session_of(request).set_claim_value(VERIFIED, value=True)
+        raise HTTPException(409)
+
     async def unasked(request):
         return JSONResponse(session_of(request))
 
@@ -290,6 +311,8 @@ def starlette_app(  # noqa: C901 - a function for each route
             Route("/direct", direct),
             Route("/crash", crash),
             WebSocketRoute("/chat", chat),
+            WebSocketRoute("/chat-db", chat_db),
+            Route("/raised", raised),
             Route("/unasked", unasked),
             Route("/own-cookie", own_cookie),
         ]
@@ -392,6 +415,15 @@ def fastapi_app(  # noqa: C901 - a function for each route
         await websocket.accept()
         await websocket.send_text(session.user_id)
         await websocket.close()
+
+    @app.websocket("/chat-db")
+    async def chat_db(websocket: WebSocket, session: InDatabase):
+        await chat(websocket, session)
+
+    @app.get("/raised")
+    async def raised(session: Session):
+        await session.set_claim_value(VERIFIED, value=True)
+        raise HTTPException(409)
 
     @app.get("/unasked")
     async def unasked(request: Request):

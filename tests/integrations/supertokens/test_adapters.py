@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
 
 from async_auth import (
     ConfigurationError,
@@ -81,6 +82,16 @@ async def test_without_a_change_nothing_is_said(place):
     signed = await place.sign_in()
 
     assert {"status": 200, "headers": {}, "cookies": []} == (await signed.ask()).said
+
+
+async def test_a_response_that_is_raised_is_one(place):
+    """The frameworks' own HTTP errors bring the tokens that were changed before."""
+    signed = await place.sign_in()
+
+    reply = await signed.ask("/raised")
+
+    assert 409 == reply.status
+    assert new_token(reply) not in (None, signed.access)
 
 
 async def test_an_error_that_nobody_handles_brings_no_tokens(place):
@@ -276,10 +287,33 @@ async def test_our_routes_are_where_the_application_wants_them(open_place):
         assert 404 == (await place.ask(method, path)).status
 
 
+async def test_below_a_prefix(framework, start_core, make_backend, serve_app, kit):
+    """An application that is mounted in another has the whole path in its settings."""
+    core = await start_core()
+    backend = make_backend(core, refresh_path="/api/auth/session/refresh")
+    inner = kit.APPS[framework](backend)
+    if framework == "aiohttp":
+        app = web.Application()
+        app.add_subapp("/api", inner)
+    else:
+        app = Starlette(routes=[Mount("/api", inner)])
+    url = await serve_app(app)
+
+    login = await kit.ask(
+        url, "POST", "/api/login", {"st-auth-mode": "cookie"}, body={"userId": "ada"}
+    )
+    signed = kit.Signed.of(None, login)
+    refresh = await kit.ask(url, "POST", "/api/auth/session/refresh", signed.refresh_headers)
+    me = await kit.ask(url, "GET", "/api/protected", kit.Signed.of(None, refresh).headers)
+
+    assert "Path=/api/auth/session/refresh;" in refresh.cookies[1]
+    assert (200, "ada") == (me.status, me.json["userId"])
+
+
 # ── web sockets ────────────────────────────────────────────────────────────────────────────────
 
 
-async def handshake(place, headers):
+async def handshake(place, headers, path="/chat"):
     """Open a web socket; return its first message, and the handshake's headers."""
     seen = []
 
@@ -290,7 +324,7 @@ async def handshake(place, headers):
     trace.on_request_end.append(look)
     async with (
         aiohttp.ClientSession(trace_configs=[trace]) as http,
-        http.ws_connect(f"{place.url}/chat", headers=headers) as websocket,
+        http.ws_connect(f"{place.url}{path}", headers=headers) as websocket,
     ):
         return await websocket.receive_str(), seen[0]
 
@@ -312,6 +346,19 @@ async def test_a_web_socket_is_refused_as_a_request_is(place):
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await handshake(place, {})
     assert 401 == caught.value.status
+
+
+async def test_a_refused_handshake_clears_as_a_request_does(place):
+    """It is answered, so it can."""
+    signed = await place.sign_in("cookie")
+    await handshake(place, signed.headers, "/chat-db")
+    place.core.revoke_session(signed.handle)
+
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await handshake(place, signed.headers, "/chat-db")
+
+    assert (401, "remove") == (caught.value.status, caught.value.headers["front-token"])
+    assert 2 == len(caught.value.headers.getall("set-cookie"))
 
 
 # ── each framework's own ───────────────────────────────────────────────────────────────────────
