@@ -118,6 +118,10 @@ class VerifiedClaims(SecurityBase):
         return dict(caller.claims)
 
 
+# Older releases of FastAPI do not look up what an instance's annotations name.
+VerifiedClaims.__call__.__annotations__["connection"] = HTTPConnection
+
+
 def refused(connection: HTTPConnection, refusal: Refusal) -> Exception:
     """Return a refusal as what FastAPI answers with."""
     if connection.scope["type"] == "websocket":

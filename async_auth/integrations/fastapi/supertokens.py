@@ -69,3 +69,7 @@ class VerifiedSession(SecurityBase):
             ConfigurationError: There is no middleware.
         """
         return await self._check.session_for(connection.scope.get(VISIT))
+
+
+# Older releases of FastAPI do not look up what an instance's annotations name.
+VerifiedSession.__call__.__annotations__["connection"] = HTTPConnection
