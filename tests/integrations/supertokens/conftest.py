@@ -741,7 +741,6 @@ def kit():
     """Return the names that tests need from here, for they cannot import it."""
     return SimpleNamespace(
         APPS=APPS,
-        FRAMEWORKS=FRAMEWORKS,
         VERIFY={
             "aiohttp": for_aiohttp.verify_session()(nobody),
             "starlette": for_starlette.verify_session()(nobody),

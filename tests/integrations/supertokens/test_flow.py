@@ -186,9 +186,8 @@ async def test_signing_out_right_after_a_refresh(open_place, method):
     assert "remove" == reply.header("front-token")
 
 
-async def test_a_core_that_is_down_signs_nobody_out(open_place, make_backend):
+async def test_a_core_that_is_down_signs_nobody_out(place):
     """Known sessions go on, refreshes and sign-outs wait; when it is back, all is well."""
-    place = await open_place()
     signed = await place.sign_in()
     assert 200 == (await signed.ask()).status
     await place.core.stop()

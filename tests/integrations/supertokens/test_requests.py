@@ -37,7 +37,8 @@ def heard(reply):
     return {
         "status": said["status"],
         "headers": {name: masked(value) for name, value in said["headers"].items()},
-        "cookies": [masked(line) for line in said["cookies"]],
+        # Whether a token stands in quotes depends on whether a slash was drawn.
+        "cookies": [masked(line).replace('"…"', "…") for line in said["cookies"]],
         # What a framework says of an error, or of a path that it does not know, is its own; so is
         # how it spells the JSON of endpoints.
         "type": reply.header("content-type") if reply.status in {401, 403, 503} else None,
