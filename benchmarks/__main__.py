@@ -18,11 +18,12 @@ from typing import Any
 
 from harness import Report, to_json, to_markdown
 
-NAMES = ("hot_path", "request", "herd", "verify", "import_time")
+NAMES = ("hot_path", "request", "herd", "verify", "supertokens_backend", "import_time")
 PACKAGES = (
     "async_auth",
     "aiohttp",
     "supabase_auth",
+    "supertokens-python",
     "Authlib",
     "httpx",
     "azure-core",

@@ -20,7 +20,10 @@ Turn = Callable[[], Awaitable[float]]
 Factory = Callable[[], Awaitable[Turn]]
 
 #: The top-level packages without which a benchmark still has something to say.
-OPTIONAL = frozenset({"aiohttp", "authlib", "azure", "httpx", "jwt", "supabase_auth"})
+OPTIONAL = frozenset(
+    {"aiohttp", "authlib", "azure", "httpx", "jwt", "starlette", "supabase_auth"}
+    | {"supertokens_python"}
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,8 +50,8 @@ class Report:
     Args:
         name: The benchmark.
         about: One paragraph: what was measured, and how.
-        unit: What times are shown in; a key of `UNITS`.
-        samples: For each contender its rounds, in seconds.
+        unit: What is shown; a key of `UNITS`.
+        samples: For each contender its rounds, in seconds, or bytes where *unit* is of memory.
         bases: For each contender the one that it is compared with.
         facts: For each contender, what else was found: column by column.
         aims: What we want to see.
@@ -78,8 +81,8 @@ class Report:
         return median(self.ratios(aim.who, aim.base))
 
 
-#: How many of each there are in a second.
-UNITS = {"ms": 1e3, "µs": 1e6, "ns": 1e9}
+#: How many of each there are in a second; of memory, in a byte.
+UNITS = {"ms": 1e3, "µs": 1e6, "ns": 1e9, "KiB": 1 / 1024}
 
 
 async def set_up(factories: Mapping[str, Factory]) -> tuple[dict[str, Turn], dict[str, str]]:
