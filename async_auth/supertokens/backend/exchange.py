@@ -72,10 +72,11 @@ def exchange_of(request: Any) -> Exchange:
         found = scope.get(EXCHANGE_KEY)
         if isinstance(found, Exchange):
             return found
-        # aiohttp wants keys of its own kind, which only its adapter can make.
-        for value in scope.values():
-            if isinstance(value, Exchange):
-                return value
+        if scope is request:
+            # aiohttp wants keys of its own kind, which only its adapter can make.
+            for value in scope.values():
+                if isinstance(value, Exchange):
+                    return value
     return Exchange(_incoming(request), request=request, has_middleware=False)
 
 

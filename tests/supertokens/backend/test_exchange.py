@@ -58,6 +58,11 @@ def test_a_request_of_any_framework(make):
     assert (request, False) == (found.request, found.has_middleware)
 
 
+def test_starlettes_path_is_the_one_of_the_scope():
+    """It is the decoded one, as the middleware reads it; a URL would have escaped it again."""
+    assert exchange_of(from_starlette(path="/a?b")).incoming.path == "/a?b"
+
+
 def test_a_web_socket_counts_as_get():
     """The request that opens one has no method in Starlette."""
     socket = SimpleNamespace(headers={}, url=SimpleNamespace(path="/ws"))
