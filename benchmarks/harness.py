@@ -21,8 +21,7 @@ Factory = Callable[[], Awaitable[Turn]]
 
 #: The top-level packages without which a benchmark still has something to say.
 OPTIONAL = frozenset(
-    {"aiohttp", "authlib", "azure", "httpx", "jwt", "starlette", "supabase_auth"}
-    | {"supertokens_python"}
+    {"aiohttp", "authlib", "azure", "httpx", "jwt", "supabase_auth", "supertokens_python"}
 )
 
 

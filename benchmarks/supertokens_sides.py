@@ -1,7 +1,7 @@
 """Two back ends that do the same: ours and supertokens-python, each through its public functions.
 
 Both get a new Starlette request for each call, with the token in the `Authorization` header, as an
-application of Starlette or FastAPI has it. What the two need is imported where it is used.
+application of Starlette or FastAPI has it. The peer's package is imported where it is used.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from starlette.requests import Request
+from starlette.responses import Response
 from supertokens_core import CDI_VERSION
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
+from async_auth.supertokens import AppInfo, SuperTokensBackend
 
 ORIGIN = "http://127.0.0.1:3001"
 #: What else a request to a back end usually carries.
@@ -49,29 +50,24 @@ class Side(Protocol):
         """Close what is open."""
 
 
-def request_maker() -> Callable[[str, str, str], Request]:
-    """Return what makes a request of a method, a path and a bearer token."""
-    from starlette.requests import Request
-
-    def make(method: str, path: str, token: str) -> Request:
-        return Request(
-            {
-                "type": "http",
-                "asgi": {"version": "3.0", "spec_version": "2.3"},
-                "http_version": "1.1",
-                "server": ("127.0.0.1", 3001),
-                "client": ("127.0.0.1", 50000),
-                "scheme": "http",
-                "method": method,
-                "root_path": "",
-                "path": path,
-                "raw_path": path.encode(),
-                "query_string": b"",
-                "headers": [*HEADERS, (b"authorization", b"Bearer " + token.encode())],
-            }
-        )
-
-    return make
+def make_request(method: str, path: str, token: str) -> Request:
+    """Return a request with a bearer token, as a server hands it to an application."""
+    return Request(
+        {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": ("127.0.0.1", 3001),
+            "client": ("127.0.0.1", 50000),
+            "scheme": "http",
+            "method": method,
+            "root_path": "",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [*HEADERS, (b"authorization", b"Bearer " + token.encode())],
+        }
+    )
 
 
 class Ours:
@@ -84,19 +80,13 @@ class Ours:
     """
 
     def __init__(self, url: str, **options: Any) -> None:
-        from starlette.responses import Response
-
-        from async_auth.supertokens import AppInfo, SuperTokensBackend
-
         self.backend = SuperTokensBackend(
             url, app=AppInfo("benchmark", ORIGIN, ORIGIN), cdi_version=CDI_VERSION, **options
         )
-        self.request = request_maker()
-        self.response = Response
 
     async def verify(self, access_token: str) -> Any:
         """Return the session of a new request with this access token."""
-        return await self.backend.get_session(self.request("GET", "/me", access_token))
+        return await self.backend.get_session(make_request("GET", "/me", access_token))
 
     async def verify_token(self, access_token: str) -> Any:
         """Return the session of this access token, without a request."""
@@ -104,8 +94,8 @@ class Ours:
 
     async def refresh(self, refresh_token: str) -> str:
         """Refresh by a new request, write the new pair to a response, return the new token."""
-        response = self.response()
-        request = self.request("POST", "/auth/session/refresh", refresh_token)
+        response = Response()
+        request = make_request("POST", "/auth/session/refresh", refresh_token)
         await self.backend.refresh_session(request, response)
         return response.headers["st-refresh-token"]
 
@@ -131,7 +121,6 @@ class SupertokensPython:
         # It reads this when it is imported: no list of domains from the Internet.
         os.environ["SUPERTOKENS_TLDEXTRACT_DISABLE_HTTP"] = "1"
         supertokens = importlib.import_module("supertokens_python")
-        from starlette.responses import Response
         from supertokens_python.framework.fastapi.fastapi_response import FastApiResponse
         from supertokens_python.recipe import session
         from supertokens_python.recipe.session import asyncio as sessions
@@ -152,12 +141,11 @@ class SupertokensPython:
             telemetry=False,
         )
         self.sessions = sessions
-        self.request = request_maker()
         self.response: Callable[[], Any] = lambda: FastApiResponse(Response())
 
     async def verify(self, access_token: str) -> Any:
         """Return the session of a new request with this access token."""
-        return await self.sessions.get_session(self.request("GET", "/me", access_token))
+        return await self.sessions.get_session(make_request("GET", "/me", access_token))
 
     async def verify_token(self, access_token: str) -> Any:
         """Return the session of this access token, without a request."""
@@ -166,7 +154,7 @@ class SupertokensPython:
     async def refresh(self, refresh_token: str) -> str:
         """Refresh by a new request, write the new pair to a response, return the new token."""
         response = self.response()
-        request = self.request("POST", "/auth/session/refresh", refresh_token)
+        request = make_request("POST", "/auth/session/refresh", refresh_token)
         session = await self.sessions.refresh_session(request)
         # What its middleware does when the response is sent.
         for change in session.response_mutators:
