@@ -21,6 +21,8 @@ from supertokens_held import bytes_held
 from supertokens_sides import Ours, Side, SupertokensPython
 
 OURS, THEIRS = "async_auth", "supertokens-python"
+#: supertokens-python as it would be with one repair; see `refresh_with_tls_kept()`.
+REPAIRED = "supertokens-python, TLS context kept"
 #: What we want to cost at most, of supertokens-python: 5 times as many verified, 3 times as many
 #: refreshed in the same time.
 VERIFY_AT_MOST, REFRESH_AT_MOST = 0.2, 0.333
@@ -63,7 +65,7 @@ async def run(*, quick: bool) -> list[Report]:
     """Measure; the full run takes about three minutes, most of them theirs."""
     size = QUICK if quick else FULL
     most = max(size.in_flight)
-    async with supertokens_core(sessions=max(size.held, size.sessions + 2 * most)) as core:
+    async with supertokens_core(sessions=max(size.held, 3 * most)) as core:
         # In globals, so there can be one.
         theirs = cache(lambda: SupertokensPython(core.url))
         reports = [
@@ -71,17 +73,20 @@ async def run(*, quick: bool) -> list[Report]:
             await run_verify_otherwise(core, theirs, size),
         ]
         ours = Ours(core.url)
-        working = {OURS: core.refresh_tokens[:most], THEIRS: core.refresh_tokens[most : 2 * most]}
+        working = {
+            who: core.refresh_tokens[first * most : (first + 1) * most]
+            for first, who in enumerate((OURS, THEIRS, REPAIRED))
+        }
         reports += await run_refresh("a working core", ours, theirs, working, size)
         await ours.aclose()
 
-        def prepared() -> SupertokensPython:
+        def theirs_prepared() -> SupertokensPython:
             theirs().refresh_at = core.prepared
             return theirs()
 
         ours = Ours(core.prepared)
-        any_tokens = dict.fromkeys((OURS, THEIRS), core.refresh_tokens[-most:])
-        reports += await run_refresh("prepared answers", ours, prepared, any_tokens, size)
+        any_tokens = dict.fromkeys(working, core.refresh_tokens[:most])
+        reports += await run_refresh("prepared answers", ours, theirs_prepared, any_tokens, size)
         await ours.aclose()
         reports.append(await run_held(core, theirs, size))
     refreshed = core.counts.get(REFRESH, 0)
@@ -247,19 +252,24 @@ class Refreshes:
 async def run_refresh(
     core: str,
     ours: Side,
-    theirs: Callable[[], Side],
-    tokens: dict[str, list[str]],
+    theirs: Callable[[], SupertokensPython],
+    tokens: Mapping[str, list[str]],
     size: Size,
 ) -> list[Report]:
     """Measure refreshes: wall time and CPU time of the same turns."""
-    chains: dict[str, Refreshes] = {}
+    refreshes: dict[str, Callable[[], Callable[[str], Awaitable[str]]]] = {
+        THEIRS: lambda: theirs().refresh,
+        REPAIRED: lambda: theirs().refresh_with_tls_kept,
+        OURS: lambda: ours.refresh,
+    }
     # Shared by all numbers in flight: a token that was spent in one is of no use to the next.
     current = {who: list(found) for who, found in tokens.items()}
+    chains: dict[str, Refreshes] = {}
 
-    def factory(who: str, side: Callable[[], Side], *, in_flight: int) -> Factory:
+    def factory(who: str, *, in_flight: int) -> Factory:
         async def make() -> Turn:
             chain = chains[f"{who}, {in_flight}"] = Refreshes(
-                refresh=side().refresh,
+                refresh=refreshes[who](),
                 tokens=current[who],
                 in_flight=in_flight,
                 each=max(1, size.refreshes // in_flight),
@@ -268,16 +278,18 @@ async def run_refresh(
 
         return make
 
-    factories: dict[str, Factory] = {}
-    for number in size.in_flight:
-        factories[f"{THEIRS}, {number}"] = factory(THEIRS, theirs, in_flight=number)
-        factories[f"{OURS}, {number}"] = factory(OURS, lambda: ours, in_flight=number)
-    turns, skipped = await set_up(factories)
+    everyone = [(who, number) for number in size.in_flight for who in refreshes]
+    turns, skipped = await set_up(
+        {f"{who}, {number}": factory(who, in_flight=number) for who, number in everyone}
+    )
     wall = await take_turns(turns, rounds=size.refresh_rounds)
-    bases = {f"{OURS}, {number}": f"{THEIRS}, {number}" for number in size.in_flight}
     # The first turn was for warming up.
     cpu = {who: chains[who].cpu[1:] for who in wall}
-    aims = [Aim(who=who, at_most=REFRESH_AT_MOST, base=base) for who, base in bases.items()]
+    bases = {f"{who}, {number}": f"{THEIRS}, {number}" for who, number in everyone if who != THEIRS}
+    aims = [
+        Aim(who=f"{OURS}, {number}", at_most=REFRESH_AT_MOST, base=f"{THEIRS}, {number}")
+        for number in size.in_flight
+    ]
     what = "A new request with a refresh token, so many at a time"
     return [
         Report(
