@@ -147,7 +147,7 @@ async def run_verify(core: Core, theirs: Callable[[], Side], size: Size) -> Repo
             seen: factory(lambda: remembering, calls=size.calls, in_flight=number),
         }
         bases |= dict.fromkeys((first, seen), base)
-        aims.append(Aim(who=seen, at_most=VERIFY_AT_MOST, base=base))
+        aims += [Aim(who=who, at_most=VERIFY_AT_MOST, base=base) for who in (seen, first)]
     turns, skipped = await set_up(factories)
     samples = await take_turns(turns, rounds=size.verify_rounds)
     await remembering.aclose()
