@@ -40,6 +40,8 @@ from async_auth.errors import (
     WrongIssuer,
 )
 from async_auth.events import (
+    AccessTokenPayloadUpdated,
+    ApiInvalidClaim,
     Event,
     InitialSession,
     Lagged,
@@ -70,7 +72,9 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "AccessToken",
+    "AccessTokenPayloadUpdated",
     "ApiError",
+    "ApiInvalidClaim",
     "AuthError",
     "AuthSessionMissing",
     "BadSignature",

@@ -6,7 +6,8 @@ compared and printed; printing shows no secret.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import attrs
 
@@ -113,6 +114,32 @@ class SignedOut(Event):
     name: ClassVar[str] = "SIGNED_OUT"
 
     reason: str
+
+
+class AccessTokenPayloadUpdated(Event):
+    """
+    The claims in a SuperTokens access token changed.
+
+    That is what an application put there: what every new token changes (its times, its hashes)
+    does not count.
+    """
+
+    name = "ACCESS_TOKEN_PAYLOAD_UPDATED"
+
+
+@attrs.frozen(kw_only=True)
+class ApiInvalidClaim(Event):
+    """
+    A SuperTokens back end refused a request because a claim of the session is not as it must be.
+
+    Args:
+        claim_validation_errors: The server's own words: one mapping with `id` and `reason` for
+            each validator that failed.
+    """
+
+    name: ClassVar[str] = "API_INVALID_CLAIM"
+
+    claim_validation_errors: tuple[Mapping[str, Any], ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -51,7 +51,7 @@ THIRD_PARTIES = {
     # Values are attrs classes everywhere; attrs is light.
     "attrs": ("",),
     "attr": (),
-    "multidict": ("http_messages", "supertokens.backend"),
+    "multidict": ("http_messages", "supertokens.backend", "supertokens.client"),
     # The one place that does HTTP, the adapter named after it, and the servers and the demo.
     "aiohttp": ("transport", "integrations.aiohttp", "testing", "cli"),
     "yarl": ("transport", "integrations.aiohttp", "testing", "cli"),

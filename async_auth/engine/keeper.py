@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import attrs
@@ -60,6 +60,7 @@ class Keeper:
         broadcast: Who is told.
         auto_refresh: Whether the timer refreshes.
         random: Uniform in 0..1.
+        changes: What else there is to tell when the first session becomes the second.
     """
 
     key: str
@@ -70,6 +71,7 @@ class Keeper:
     broadcast: Broadcast
     auto_refresh: bool
     random: Callable[[], float]
+    changes: Callable[[Session, Session], Iterable[type[Event]]] | None = None
     _runtime: Runtime | None = attrs.field(init=False, default=None)
     # Keyed by what they spend, so never printed.
     _flights: dict[str, Flight[Session]] = attrs.field(init=False, factory=dict, repr=False)
@@ -277,6 +279,26 @@ class Keeper:
             self._store_failures = 0
         self.state.refresh(session, stored=stored)
         self.later(self.event(TokenRefreshed))
+        self._tell_changes(current, session)
+
+    def amended(self, session: Session) -> None:
+        """Put what is no newer generation in the place of the current session."""
+        current = self.state.session
+        self.state.replace(session)
+        self._tell_changes(current, session)
+        self.arm()
+
+    def _tell_changes(self, old: Session | None, new: Session) -> None:
+        if old is None or self.changes is None:
+            return
+        try:
+            kinds = tuple(self.changes(old, new))
+        except Exception:
+            # A provider is a stranger's code: for an event's sake no token is held back.
+            logger.exception("What has changed in session %r cannot be told", self.key)
+            return
+        for kind in kinds:
+            self.later(self.event(kind))
 
     def rewritten(self, failure: StoreError | None) -> None:
         """Note that the current session was saved as it stands, or was not."""
@@ -286,11 +308,20 @@ class Keeper:
             self._unsaved = True
             self.store_failed(failure)
 
-    def end(self, reason: str, error: RefreshRejected | None = None) -> None:
-        """End the session in memory, by the server's word if there is an *error*."""
+    def end(
+        self, reason: str, error: RefreshRejected | None = None, *, by_call: bool = False
+    ) -> None:
+        """
+        End the session in memory.
+
+        Args:
+            reason: What is told.
+            error: The server's word, if that ends it.
+            by_call: Whether the user's call does: then what was begun before it ends as well.
+        """
         if error is not None:
             self.state.reject(error)
-        elif reason == "user":
+        elif by_call:
             self.state.sign_out()
         else:
             self.state.lose()

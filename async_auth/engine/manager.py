@@ -132,6 +132,7 @@ class SessionManager:
             broadcast=self._broadcast,
             auto_refresh=auto_refresh,
             random=random,
+            changes=getattr(provider, "changes_between", None),
         )
         self._shared = runtime
         self._runtime: Runtime | None = None
@@ -419,6 +420,41 @@ class SessionManager:
         """
         await self._ready()
         await self._sign_ins.replace_user(session, user)
+
+    async def amend(self, session: Session, change: Callable[[Session], Session | None]) -> None:
+        """
+        Change the current session without a refresh: its access token, or what stands beside it.
+
+        For servers that replace an access token in the answer to any request. The generation
+        stays, so that a refresh which is under way, here or elsewhere, is none the wiser. What
+        else there is to tell is the provider's `changes_between(old, new)` to say, which returns
+        event classes. Does nothing if *session* is not the current generation any more.
+
+        Args:
+            session: The session that the server was asked with.
+            change: Makes the new session of the current one, or `None` to leave it as it is. It
+                is called more than once, must be quick and must not raise.
+
+        Raises:
+            ManagerClosed: After `aclose()`.
+        """
+        await self._ready()
+        current = self._state.session
+        # Fifty answers of one moment bring fifty such tokens: only what changes anything is work.
+        if current is not None and change(current) is not None:
+            await self._sign_ins.amend(session, change)
+
+    def tell(self, kind: type[Event], **facts: Any) -> None:
+        """
+        Publish an event of the provider's own, about the session as it is now.
+
+        Args:
+            kind: Which.
+            facts: What it takes beside `session`, `at` and `key`.
+        """
+        if not self._state.closed:
+            self._keeper.later(self._keeper.event(kind, **facts))
+            self._keeper.flush()
 
     async def send(self, request: Request) -> Response:
         """

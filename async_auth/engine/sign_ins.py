@@ -7,6 +7,7 @@ memory is the keeper's; the order of calls, not of answers, decides which sign-i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -60,10 +61,18 @@ class SignIns:
         await flight.wait()
         flight.result()
 
+    async def amend(self, session: Session, change: Callable[[Session], Session | None]) -> None:
+        """Make what *change* returns the current session, if that is *session*'s generation."""
+        flight: Flight[None] = Flight()
+        work = self._amend(flight, session, change)
+        self.keeper.run(work, name="async_auth amendment", outcome=flight)
+        await flight.wait()
+        flight.result()
+
     async def sign_out(self, session: Session, options: dict[str, Any]) -> None:
         """End *session* here, then in the store, then at the server."""
         up = self.keeper.flight_of(session.refresh_token or "")
-        self._end("user")
+        self._end("user", by_call=True)
         await self._see_off(session, up, options)
 
     async def discard(self, session: Session, reason: str) -> None:
@@ -71,10 +80,10 @@ class SignIns:
         self._end(reason)
         await self._see_off(session, None, None)
 
-    def _end(self, reason: str) -> None:
-        self.keeper.end(reason)
+    def _end(self, reason: str, *, by_call: bool = False) -> None:
+        self.keeper.end(reason, by_call=by_call)
         # Only the user's word also ends what a token from outside is being spent for.
-        self.keeper.dismiss(AuthSessionMissing(), own_only=reason != "user")
+        self.keeper.dismiss(AuthSessionMissing(), own_only=not by_call)
         self.keeper.flush()
 
     async def _adopt(self, flight: Flight[Session], session: Session, event: type[Event]) -> None:
@@ -98,14 +107,38 @@ class SignIns:
         async with self.shelf.writing:
             current = self.state.session
             if current is not None and self.state.is_current(session):
-                await self._rewrite(attrs.evolve(current, user=user))
+                new = attrs.evolve(current, user=user)
+                self.keeper.amended(new)
+                self.keeper.later(self.keeper.event(UserUpdated))
+                await self._rewrite(new)
         self.keeper.flush()
         flight.settle()
 
+    async def _amend(
+        self,
+        flight: Flight[None],
+        session: Session,
+        change: Callable[[Session], Session | None],
+    ) -> None:
+        async with self.shelf.writing:
+            current = self.state.session
+            if current is not None and self._is_generation(session, current):
+                new = change(current)
+                if new is not None:
+                    new = attrs.evolve(
+                        new, generation=current.generation, sign_in_id=current.sign_in_id
+                    )
+                    self.keeper.amended(new)
+                    await self._rewrite(new)
+        self.keeper.flush()
+        flight.settle()
+
+    def _is_generation(self, session: Session, current: Session) -> bool:
+        same_sign_in = session.sign_in_id == current.sign_in_id
+        return same_sign_in and session.generation == current.generation
+
     async def _rewrite(self, session: Session) -> None:
-        """Put what is no newer generation in the place of the current session."""
-        self.state.replace(session)
-        self.keeper.later(self.keeper.event(UserUpdated))
+        """Save what has just become the current session; it is no newer generation."""
         failure: StoreError | None = None
         try:
             verdict, _ = await self.shelf.look(session, stored=self.state.stored)

@@ -1,4 +1,4 @@
-"""SuperTokens, the back-end half: sessions that a backend keeps at a SuperTokens core."""
+"""SuperTokens: a front end's session kept alive, and a back end's kept at a SuperTokens core."""
 
 from async_auth.supertokens.backend.answers import Answer
 from async_auth.supertokens.backend.app import AppInfo
@@ -15,6 +15,8 @@ from async_auth.supertokens.claims import (
     PrimitiveClaim,
     SessionClaim,
 )
+from async_auth.supertokens.client.client import SuperTokensClient
+from async_auth.supertokens.client.provider import SuperTokensProvider
 
 __all__ = [
     "Answer",
@@ -30,4 +32,6 @@ __all__ = [
     "SessionInformation",
     "SessionTokens",
     "SuperTokensBackend",
+    "SuperTokensClient",
+    "SuperTokensProvider",
 ]

@@ -54,6 +54,7 @@ from async_auth.integrations.aiohttp.supertokens import (
     setup_supertokens,
     verify_session,
 )
+from async_auth.integrations.aiohttp.supertokens_client import supertokens_middleware
 
 __all__ = [
     "TokenSource",
@@ -65,5 +66,6 @@ __all__ = [
     "jwt_middleware",
     "session_of",
     "setup_supertokens",
+    "supertokens_middleware",
     "verify_session",
 ]

@@ -131,14 +131,21 @@ async def answer_refusal(
         except BaseException:
             response.close()
             raise
-        response.release()
-        await request.close()  # a body still on its way was cancelled by that
-        if hdrs.EXPECT in request.headers:
-            request.update_expect_continue()  # wait for this connection's 100, not the last one's
         token = refreshed
         request.headers[hdrs.AUTHORIZATION] = token.header
-        response = await handler(request)
+        response = await send_again(request, response, handler)
     return response
+
+
+async def send_again(
+    request: ClientRequest, response: ClientResponse, handler: ClientHandlerType
+) -> ClientResponse:
+    """Send a *request* that can be replayed once more, in place of the *response* it got."""
+    response.release()
+    await request.close()  # a body still on its way was cancelled by that
+    if hdrs.EXPECT in request.headers:
+        request.update_expect_continue()  # wait for this connection's 100, not the last one's
+    return await handler(request)
 
 
 def current_generation(manager: TokenSource) -> int | None:
@@ -156,14 +163,28 @@ async def refuses_token(response: ClientResponse, *, readable: bool) -> bool:
     """
     if codes_in_headers(response) & NOT_THE_TOKEN:
         return False
-    declared = response.content_length
-    if (declared is not None and declared > BODY_MAX) or not readable:
+    if await read_small_body(response, readable=readable) is None:
         return True
     try:
-        await response.read()
         return not codes_in_body(await response.json(content_type=None)) & NOT_THE_TOKEN
-    except (ClientError, ValueError, LookupError, RecursionError):  # broken off, or no JSON
+    except (ValueError, LookupError, RecursionError):  # no JSON
         return True
+
+
+async def read_small_body(response: ClientResponse, *, readable: bool) -> bytes | None:
+    """
+    Read a body that is not declared large, which frees the connection; the user can still.
+
+    Returns:
+        The body; `None` if it was not read, or broke off.
+    """
+    declared = response.content_length
+    if (declared is not None and declared > BODY_MAX) or not readable:
+        return None
+    try:
+        return await response.read()
+    except ClientError:
+        return None
 
 
 def codes_in_headers(response: ClientResponse) -> set[str]:

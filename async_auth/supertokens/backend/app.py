@@ -37,7 +37,13 @@ def _checked_name(value: Any) -> str:
     return value.strip()
 
 
-def _checked_domain(name: str, value: Any) -> str:
+def checked_domain(name: str, value: Any) -> str:
+    """
+    Return scheme, host and perhaps port in one form, such as `https://example.com`.
+
+    Raises:
+        ConfigurationError: It names something else; *name* is the argument.
+    """
     if not isinstance(value, str) or not (text := value.strip()).isprintable() or " " in text:
         raise ConfigurationError(f"{name} must be text such as 'https://example.com'.")
     try:
@@ -57,11 +63,11 @@ def _checked_domain(name: str, value: Any) -> str:
 
 
 def _api_domain(value: Any) -> str:
-    return _checked_domain("api_domain", value)
+    return checked_domain("api_domain", value)
 
 
 def _website_domain(value: Any) -> str:
-    return _checked_domain("website_domain", value)
+    return checked_domain("website_domain", value)
 
 
 def _api_base_path(value: Any) -> str:

@@ -1,0 +1,1 @@
+"""The front-end half of SuperTokens: a session of somebody's application, kept alive."""

@@ -1,0 +1,64 @@
+"""Cookies as a client keeps and sends them: byte for byte. Pure.
+
+SuperTokens' back ends write the values of their cookies in two ways, percent-encoded and in
+double quotes or not, and some proxies are particular: so a value is kept as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from async_auth.core.retry_after import parse_http_date
+
+
+def cookies_set(lines: Iterable[str], *, now: float) -> dict[str, str]:
+    """
+    Return the cookies that an answer sets, by name, their values as they stand there.
+
+    One that is empty or has expired is none: that a session ended is said by `front-token`,
+    and an answer may clear an older cookie of the same name for another domain.
+
+    Args:
+        lines: The values of its `Set-Cookie` headers.
+        now: When it came, in unix seconds by the server's clock.
+    """
+    found: dict[str, str] = {}
+    for line in lines:
+        pair, *attributes = line.split(";")
+        name, _, value = pair.partition("=")
+        value = value.strip(" \t")
+        if value.strip('"') and not _has_ended(attributes, now):
+            found[name.strip(" \t")] = value
+    return found
+
+
+def with_cookies(header: str | None, cookies: Mapping[str, str], *, without: Iterable[str]) -> str:
+    """
+    Return a `Cookie` header with *cookies* in it, the others left as they stand.
+
+    Args:
+        header: What is there already.
+        cookies: What is added, by name; values byte for byte.
+        without: The names of those that are taken out first.
+    """
+    names = frozenset(without)
+    kept = [
+        part.strip(" \t")
+        for part in (header or "").split(";")
+        if part.strip(" \t") and part.partition("=")[0].strip(" \t") not in names
+    ]
+    return "; ".join([*kept, *(f"{name}={value}" for name, value in cookies.items())])
+
+
+def _has_ended(attributes: Iterable[str], now: float) -> bool:
+    for attribute in attributes:
+        name, _, value = attribute.partition("=")
+        name, value = name.strip().lower(), value.strip()
+        if name == "max-age" and value.removeprefix("-").isdecimal():
+            # It wins over Expires (RFC 6265 section 4.1.2.2).
+            return int(value) <= 0
+        if name == "expires":
+            ends_at = parse_http_date(value)
+            if ends_at is not None and ends_at <= now:
+                return True
+    return False
