@@ -207,20 +207,19 @@ class SuperTokensProvider:
         Raises:
             ValueError: There is no usable access token in it.
         """
-        members: Any = record if isinstance(record, Mapping) else {}
-        access_token, refresh_token = members.get("access_token"), members.get("refresh_token")
+        access_token, refresh_token = record.get("access_token"), record.get("refresh_token")
         if not isinstance(access_token, str) or not access_token:
             raise ValueError("a SuperTokens session needs an access_token")
-        token_type, user = members.get("token_type"), members.get("user")
+        token_type, user = record.get("token_type"), record.get("user")
         return Session(
             access_token=access_token,
             refresh_token=refresh_token if isinstance(refresh_token, str) else None,
             token_type=token_type if isinstance(token_type, str) else "bearer",
             user=user if isinstance(user, dict) else None,
-            extra={name: value for name, value in members.items() if name not in _FIELDS},
-            expires_at=number(members.get("expires_at")),
-            issued_at=number(members.get("issued_at")),
-            refresh_expires_at=number(members.get("refresh_expires_at")),
+            extra={name: value for name, value in record.items() if name not in _FIELDS},
+            expires_at=number(record.get("expires_at")),
+            issued_at=number(record.get("issued_at")),
+            refresh_expires_at=number(record.get("refresh_expires_at")),
         )
 
     def _request(

@@ -1,0 +1,66 @@
+"""Cookies, byte for byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from async_auth.supertokens.client.cookies import cookies_set, with_cookies
+
+NOW = 1_700_000_000.0
+PAST, FUTURE = "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 2099 00:00:00 GMT"
+
+
+def test_c19_values_stay_as_they_came():
+    """Neither quotes nor percent signs are touched, nor are equals signs within."""
+    lines = [
+        f'sRefreshToken="ab/cd%2Bef%3D"; Expires={FUTURE}; HttpOnly; Path=/auth/session/refresh',
+        "sAccessToken = a.b.c== ; Max-Age=100; Path=/",
+    ]
+
+    expected = {"sRefreshToken": '"ab/cd%2Bef%3D"', "sAccessToken": "a.b.c=="}
+    assert expected == cookies_set(lines, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a=; Path=/",
+        'a=""; Path=/',
+        f"a=b; Expires={PAST}",
+        "a=b; max-age=0",
+        "a=b; Max-Age=-1",
+        f"a=b; Max-Age=0; Expires={FUTURE}",
+    ],
+)
+def test_a_cookie_that_has_ended_is_none(line):
+    """Empty, or expired by either attribute; Max-Age wins."""
+    assert {} == cookies_set([line], now=NOW)
+
+
+def test_a_cookie_lives_by_its_max_age():
+    """Max-Age wins over Expires the other way round too, and nonsense counts as not there."""
+    lines = [f"a=b; Max-Age=5; Expires={PAST}", "c=d; Max-Age=soon; Expires=later"]
+
+    assert {"a": "b", "c": "d"} == cookies_set(lines, now=NOW)
+
+
+def test_the_last_of_a_name_counts():
+    """As in a browser; one that clears an older cookie of that name does not."""
+    assert {"a": "2"} == cookies_set(["a=1", "a=2", "a=; Domain=.old.test"], now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, 'sAccessToken="x%2F"'),
+        ("theme=dark; x", 'theme=dark; x; sAccessToken="x%2F"'),
+        ("sAccessToken=old;theme=dark;sRefreshToken=r", 'theme=dark; sAccessToken="x%2F"'),
+    ],
+)
+def test_c19_cookies_are_added_to_those_of_others(header, expected):
+    """Ours replace older ones of ours; others' stay as they stand."""
+    found = with_cookies(
+        header, {"sAccessToken": '"x%2F"'}, without=("sAccessToken", "sRefreshToken")
+    )
+
+    assert expected == found
