@@ -50,7 +50,7 @@ def test_the_last_of_a_name_counts():
 
 
 @pytest.mark.parametrize(
-    ("header", "expected"),
+    "header, expected",
     [
         (None, 'sAccessToken="x%2F"'),
         ("theme=dark; x", 'theme=dark; x; sAccessToken="x%2F"'),

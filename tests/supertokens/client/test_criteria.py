@@ -337,7 +337,7 @@ async def test_c07_an_api_that_always_refuses_costs_one_refresh(desk, api):
     assert (2, 1) == (api.counts["/x"], api.refreshes)
 
 
-@pytest.mark.parametrize(("most", "sent", "refreshes"), [(0, 1, 0), (1, 2, 0), (2, 3, 1)])
+@pytest.mark.parametrize("most, sent, refreshes", [(0, 1, 0), (1, 2, 0), (2, 3, 1)])
 async def test_c07_the_maximum_bounds_what_one_request_costs(desk, api, most, sent, refreshes):
     """Every replay counts, those too that need no refresh of their own."""
     client, http = await desk.signed_in(max_refresh_attempts=most)

@@ -42,7 +42,7 @@ def test_c10_the_official_rule(case):
 
 
 @pytest.mark.parametrize(
-    ("url", "expected"),
+    "url, expected",
     [
         ("https://api.example.com/", True),
         ("https://api.example.com/things?x=1#y", True),
@@ -70,7 +70,7 @@ def test_c10_by_default_only_the_origin_counts(url, expected):
 
 
 @pytest.mark.parametrize(
-    ("url", "expected"),
+    "url, expected",
     [
         ("https://api.example.com/auth/session/refresh", False),
         ("https://api.example.com/auth/session/refresh/", False),
@@ -86,7 +86,7 @@ def test_c20_the_refresh_is_never_intercepted(url, expected):
 
 
 @pytest.mark.parametrize(
-    ("options", "url", "expected"),
+    "options, url, expected",
     [
         ({"by_hostname": True}, "https://api.example.com:8443/", True),
         ({"by_hostname": True}, "https://other.example.com/", False),
