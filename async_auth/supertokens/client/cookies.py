@@ -20,7 +20,7 @@ def cookies_set(lines: Iterable[str], *, now: float) -> dict[str, str]:
 
     Args:
         lines: The values of its `Set-Cookie` headers.
-        now: When it came, in unix seconds by the server's clock.
+        now: When it came, in unix seconds.
     """
     found: dict[str, str] = {}
     for line in lines:

@@ -264,8 +264,8 @@ class SuperTokensProvider:
                 "The server has seen this refresh token before: somebody else may hold it.",
                 code="token_theft_detected",
                 status=response.status,
+                # No handle: by that a back end in the same program knows its own callers' thefts.
                 user_id=sessions.user_id_of(session),
-                session_handle=_handle_of(session),
             )
         gone = removed or message == NO_SESSION
         return RefreshRejected(
@@ -275,11 +275,6 @@ class SuperTokensProvider:
             code="session_not_found" if gone else "rejected",
             status=response.status,
         )
-
-
-def _handle_of(session: Session) -> str | None:
-    handle = sessions.payload_of(session).get("sessionHandle")
-    return handle if isinstance(handle, str) else None
 
 
 def _secrets(session: Session | None) -> tuple[str | None, ...]:

@@ -60,7 +60,7 @@ def read_answer(headers: Headers, *, now: float) -> Told | None:
 
     Args:
         headers: The answer's headers, repeats included.
-        now: When it came, in unix seconds; the answer's own `Date` is preferred.
+        now: When it came, in unix seconds.
     """
     if not (
         wire.FRONT_TOKEN in headers
@@ -72,7 +72,8 @@ def read_answer(headers: Headers, *, now: float) -> Told | None:
         return None
     date = parse_http_date(headers.get("Date"))
     lines = headers.getall(wire.SET_COOKIE, ())
-    cookies = cookies_set(lines, now=now if date is None else date) if lines else {}
+    # The earlier of two clocks: a cookie that is taken away expired in 1970.
+    cookies = cookies_set(lines, now=now if date is None else min(now, date)) if lines else {}
     fronts = [value.strip() for value in headers.getall(wire.FRONT_TOKEN, ())]
     access_token, refresh_token = _last(headers, wire.ST_ACCESS), _last(headers, wire.ST_REFRESH)
     front_token, front = _front(fronts)
