@@ -462,3 +462,135 @@ async def test_a_sign_out_over_a_broken_store_is_raised_and_cleared_later(
 
     assert await faulty_store.generation() is None
     assert [SignedOut, StoreFailed] == kinds(seen())
+
+
+# Amending.
+
+
+def coloured(colour):
+    """Return a change that says a *colour*, unless it has been said."""
+
+    def change(session):
+        if session.extra.get("colour") == colour:
+            return None
+        return attrs.evolve(session, access_token=f"{colour}-token", extra={"colour": colour})
+
+    return change
+
+
+async def test_an_amendment_replaces_the_token_of_its_generation(manager, faulty_store):
+    """It is handed out and stored; generation and sign-in stay, and the timer follows."""
+    before = manager.session
+    await manager.amend(
+        before, lambda session: attrs.evolve(session, access_token="new", sign_in_id="x")
+    )
+
+    assert ("new", 1) == (
+        (await manager.get_token()).value,
+        (await manager.get_token()).generation,
+    )
+    assert before.sign_in_id == manager.session.sign_in_id
+    assert "new" == (await faulty_store.load("default")).session["access_token"]
+
+
+async def test_a_late_amendment_changes_nothing(manager):
+    """Of an older generation, of nobody, or if there is nothing to change."""
+    old = manager.session
+    await manager.refresh_session()
+    new = manager.session
+    await manager.amend(old, coloured("red"))
+    await manager.amend(new, lambda _: None)
+    assert new == manager.session
+
+    await manager.sign_out()
+    await manager.amend(new, coloured("red"))
+    assert manager.session is None
+
+
+async def test_fifty_amendments_of_one_kind_are_one_write(manager, provider):
+    """The first changes something; the others find that there is nothing left to change."""
+    dumped, dump = [], provider.dump
+
+    def note(session):
+        dumped.append(session)
+        return dump(session)
+
+    provider.dump = note
+    session = manager.session
+
+    await asyncio.gather(*(manager.amend(session, coloured("red")) for _ in range(50)))
+
+    assert 1 == len(dumped)
+
+
+async def test_an_amendment_is_cancelled_with_nobody(manager, faulty_store):
+    """Whoever waits may be cancelled: it is made all the same."""
+    task = asyncio.create_task(manager.amend(manager.session, coloured("red")))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await manager.aclose()
+
+    assert "red-token" == (await faulty_store.load("default")).session["access_token"]
+
+
+async def test_an_amendment_moves_the_timer(make_manager, clock, server, settle):
+    """A token that ends earlier is refreshed earlier."""
+    manager = make_manager()
+    await manager.adopt(server.sign_in())
+    now = clock.now()
+    await manager.amend(
+        manager.session, lambda session: attrs.evolve(session, expires_at=now + 100)
+    )
+    await clock.advance(101)
+    await settle()
+
+    assert 1 == len(server.requests)
+
+
+async def test_the_provider_says_what_else_there_is_to_tell(make_manager, provider, server, watch):
+    """Of a refresh and of an amendment alike, after the event that the engine tells."""
+    provider.changes_between = lambda old, new: (
+        (PasswordRecovery,) if old.extra != new.extra else ()
+    )
+    manager = make_manager(provider=provider)
+    await manager.adopt(server.sign_in())
+    seen = watch(manager)
+    await manager.amend(manager.session, coloured("red"))
+    await manager.refresh_session()
+    await manager.amend(manager.session, lambda session: attrs.evolve(session, access_token="a"))
+
+    assert [PasswordRecovery, TokenRefreshed, PasswordRecovery] == kinds(seen())
+
+
+async def test_a_provider_may_tell_of_its_own(manager, watch):
+    """With the facts that the event takes; a closed manager tells nobody."""
+    seen = watch(manager)
+    manager.tell(SignedOut, reason="theirs")
+    await manager.aclose()
+    manager.tell(SignedOut, reason="late")
+
+    assert [("theirs", manager.key)] == [(event.reason, event.key) for event in seen()]
+
+
+async def test_a_provider_that_fails_to_tell_holds_no_token_back(make_manager, provider, server):
+    """Its error is logged; the new token is handed out."""
+
+    def fail(old, new):
+        raise ValueError
+
+    provider.changes_between = fail
+    manager = make_manager(provider=provider)
+    await manager.adopt(server.sign_in())
+    await manager.refresh_session()
+
+    assert 2 == (await manager.get_token()).generation
+
+
+async def test_a_server_that_says_the_user_has_signed_out_ends_no_later_sign_in(manager, server):
+    """Only the user's own call also ends what was begun before it."""
+    order = manager.begin_sign_in()
+    await manager.discard(manager.session, reason="user")
+    await manager.adopt(server.sign_in("bob"), order=order)
+
+    assert manager.session is not None
