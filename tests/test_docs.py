@@ -3,8 +3,8 @@
 Every fenced `python` block runs. The blocks under one heading are one program: they run in order
 and share their names; a block in an HTML comment (`<!-- python … -->`) runs too and is not shown,
 for what a reader need not see. Top-level `await` works as in a notebook. Where the README has
-`AUTH_URL`, `API_URL` and `CORE_URL` (below), the examples talk to servers on loopback. Blocks that
-are not shown have two names more: `auth_server`, the `GoTrueServer` that stands in, and
+`AUTH_URL`, `API_URL`, `CORE_URL` and `BOTS_URL` (below), the examples talk to servers on loopback.
+Blocks that are not shown have two names more: `auth_server`, the `GoTrueServer` that stands in, and
 `serve_asgi(app)`, which serves an application with uvicorn and returns its URL.
 """
 
@@ -21,6 +21,8 @@ import attrs
 import pytest
 from aiohttp import web
 
+from async_auth.integrations.aiohttp import session_of, setup_supertokens, verify_session
+from async_auth.supertokens import AppInfo, SuperTokensBackend
 from async_auth.testing import GoTrueServer, SuperTokensCoreServer
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +31,7 @@ README = ROOT / "README.md"
 AUTH_URL = "https://your-project.supabase.co/auth/v1"
 API_URL = "https://api.example.com"
 CORE_URL = "https://core.example.com"
+BOTS_URL = "https://api.bots.example"
 #: An account that the stand-in knows, so that examples can sign in.
 EMAIL, PASSWORD = "bot@example.com", "correct-horse-battery"
 #: An example that is not over by then waits for something that does not come.
@@ -82,7 +85,31 @@ async def auth_server():
 
 
 @pytest.fixture
-async def stand_ins(auth_server):
+async def bots():
+    """Run the application that the README's bot signs in to; return its address."""
+
+    async def login(request):
+        await backend.create_new_session(request, None, (await request.json())["user"])
+        return web.json_response({})
+
+    @verify_session()
+    async def orders(request):
+        return web.json_response({"for": session_of(request).user_id})
+
+    async with SuperTokensCoreServer() as core:
+        backend = SuperTokensBackend(core.url, app=AppInfo("bots", BOTS_URL, BOTS_URL))
+        app = web.Application()
+        app.add_routes([web.post("/login", login), web.get("/orders", orders)])
+        setup_supertokens(app, backend, close_backend=True)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def stand_ins(auth_server, bots):
     """Run what the README's examples talk to; by address, what stands in for it."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", greet)
@@ -94,6 +121,7 @@ async def stand_ins(auth_server):
             AUTH_URL: auth_server.url,
             API_URL: f"http://127.0.0.1:{runner.addresses[0][1]}",
             CORE_URL: core.url,
+            BOTS_URL: bots,
         }
     await runner.cleanup()
 

@@ -24,6 +24,9 @@ NAMES = {
     "UserUpdated": "USER_UPDATED",
     "PasswordRecovery": "PASSWORD_RECOVERY",
     "MfaChallengeVerified": "MFA_CHALLENGE_VERIFIED",
+    # … as in SuperTokens …
+    "AccessTokenPayloadUpdated": "ACCESS_TOKEN_PAYLOAD_UPDATED",
+    "ApiInvalidClaim": "API_INVALID_CLAIM",
     # … and ours.
     "RefreshFailed": "REFRESH_FAILED",
     "StoreFailed": "STORE_FAILED",
@@ -39,6 +42,7 @@ VALUES = {
     "retry_at": 12.0,
     "reason": "user",
     "missed": 3,
+    "claim_validation_errors": ({"id": "st-ev"},),
     "session": Session(access_token="secret-access", refresh_token="secret-refresh"),
     "at": 10.0,
     "key": "bot",
