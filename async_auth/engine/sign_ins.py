@@ -122,7 +122,7 @@ class SignIns:
     ) -> None:
         async with self.shelf.writing:
             current = self.state.session
-            if current is not None and self._is_generation(session, current):
+            if current is not None and current.generation == session.generation:
                 new = change(current)
                 if new is not None:
                     new = attrs.evolve(
@@ -132,10 +132,6 @@ class SignIns:
                     await self._rewrite(new)
         self.keeper.flush()
         flight.settle()
-
-    def _is_generation(self, session: Session, current: Session) -> bool:
-        same_sign_in = session.sign_in_id == current.sign_in_id
-        return same_sign_in and session.generation == current.generation
 
     async def _rewrite(self, session: Session) -> None:
         """Save what has just become the current session; it is no newer generation."""

@@ -125,7 +125,7 @@ class Exchange:
             ManagerClosed: After `aclose()`.
         """
         before, current = sending.session, self.manager.session
-        if current is None or not self._may_go_again(sending, current):
+        if current is None or not self._may_go_again(sending):
             return None
         refused = None if before is None else before.access_token
         last = refused == current.access_token
@@ -185,18 +185,19 @@ class Exchange:
             self.manager.tell(ApiInvalidClaim, claim_validation_errors=errors)
         return errors
 
-    def _may_go_again(self, sending: Sending, current: Session) -> bool:
+    def _may_go_again(self, sending: Sending) -> bool:
         if sending.last or sending.count >= self.settings.refreshes_max:
             return False
-        if sending.session is None:
-            # It went out with nobody's token, and somebody has signed in meanwhile; or with one
-            # that the user gave it, which is the user's to renew.
-            return sending.free
-        return _same_user(sending.session, current)
+        # What went out with nobody's token may go again once somebody has signed in; a token that
+        # the user gave it is the user's to renew.
+        return sending.session is not None or sending.free
 
     def _is_for(self, before: Session | None) -> bool:
         # What was asked in one user's name is not asked again in another's.
-        return before is None or _same_user(before, self.manager.session)
+        session = self.manager.session
+        if before is None or session is None:
+            return session is not None
+        return sessions.user_id_of(before) == sessions.user_id_of(session)
 
     async def _token(self) -> AccessToken | None:
         try:
@@ -289,10 +290,6 @@ class Exchange:
 
 def _in_header(session: Session) -> bool:
     return sessions.transfer_of(session) == "header"
-
-
-def _same_user(one: Session, other: Session | None) -> bool:
-    return other is not None and sessions.user_id_of(one) == sessions.user_id_of(other)
 
 
 def _handle(session: Session) -> Any:

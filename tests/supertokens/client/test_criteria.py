@@ -84,6 +84,18 @@ async def test_c01_the_callers_copy_of_our_token_is_replaced(desk, api, expired)
     assert (200, 1) == (status, api.refreshes)
 
 
+async def test_c01_the_copy_of_a_stored_token_is_replaced(desk, api, tmp_path):
+    """A client that has not looked into its store yet does so first."""
+    first, _ = await desk.signed_in(store=FileStore(tmp_path), auto_refresh=False)
+    headers = {"Authorization": (await first.get_token()).header}
+    await desk.clock.advance(4000)
+    client = SuperTokensClient(api.url, clock=desk.clock, store=FileStore(tmp_path))
+    http = await desk.http(client)
+
+    assert 200 == (await get(http, f"{api.url}/x", headers=headers))[0]
+    await client.aclose()
+
+
 async def test_c02_the_refresh_request(desk, api):
     """POST, without a body, the refresh token as bearer; the answer is the new session."""
     client, _ = await desk.signed_in()
@@ -280,7 +292,7 @@ async def test_c06_an_outage_never_ends_the_session(desk, api, status):
     api.faults[BASE] = [web.Response(status=status)]
 
     assert 401 == (await get(http, f"{api.url}/x"))[0]
-    assert Status.FRESH == client.status
+    assert (Status.FRESH, 1) == (client.status, api.counts["/x"])
 
     await desk.clock.advance(120)
     assert 200 == (await get(http, f"{api.url}/x"))[0]
@@ -332,6 +344,20 @@ async def test_c07_an_api_that_always_refuses_costs_one_refresh(desk, api):
     """A 401 to a token that was refreshed for this very request is the API's own answer."""
     _, http = await desk.signed_in()
     api.always_refuses = True
+
+    assert 401 == (await get(http, f"{api.url}/x"))[0]
+    assert (2, 1) == (api.counts["/x"], api.refreshes)
+
+
+async def test_c07_an_api_that_refuses_slowly_costs_one_refresh_too(desk, api):
+    """However long it thinks: the bound is not that of two refreshes within a second."""
+    _, http = await desk.signed_in()
+    api.always_refuses = True
+
+    async def think(_):
+        await desk.clock.advance(5)
+
+    api.faults["/x"] = [think] * 5
 
     assert 401 == (await get(http, f"{api.url}/x"))[0]
     assert (2, 1) == (api.counts["/x"], api.refreshes)
@@ -881,6 +907,20 @@ async def test_a_pinned_token_is_sent_as_it_is(desk, api):
     assert (session, 0, 1) == (client.session, api.refreshes, api.counts["/x"])
 
 
+async def test_a_token_that_is_pinned_meanwhile_replays_nothing(desk, api):
+    """The request was asked in the session's name."""
+    client, http = await desk.signed_in()
+
+    async def pin_meanwhile(_):
+        client.set_auth("mine")
+        return web.json_response({"message": "unauthorised"}, status=401)
+
+    api.faults["/x"] = [pin_meanwhile]
+
+    assert 401 == (await get(http, f"{api.url}/x"))[0]
+    assert (1, 0) == (api.counts["/x"], api.refreshes)
+
+
 async def test_a_web_socket_is_opened_with_the_token(desk, api):
     """A handshake is a request like any other: refused, refreshed, opened."""
     client, http = await desk.signed_in()
@@ -942,8 +982,8 @@ async def test_a_close_while_a_request_is_under_way(desk, api):
 
 
 async def test_the_refresh_passes_our_own_middleware_by(desk, api):
-    """The client may send by the very session that has its middleware."""
-    async with aiohttp.ClientSession() as lent:
+    """The client may send by the very session that has its middleware, and its one connection."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as lent:
         client = await desk.client(http=lent)
         http = await desk.http(client)
         await (await http.post(f"{api.url}/login")).read()

@@ -182,6 +182,13 @@ def test_c21_a_sign_out_that_is_heard(status):
     assert provider().parse_sign_out(Response(status, {}, b'{"status":"OK"}')) is None
 
 
+def test_c21_a_sign_out_with_the_status_of_release_1():
+    """440 says that the session is over, where it is meant."""
+    assert provider(preset="v1").parse_sign_out(Response(440)) is None
+    with pytest.raises(ApiError):
+        provider().parse_sign_out(Response(440))
+
+
 @pytest.mark.parametrize(
     "response, error, text",
     [

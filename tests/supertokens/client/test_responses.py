@@ -72,11 +72,32 @@ def test_c03_every_header_is_read():
     assert ("ada", NOW, False) == (told.front.user_id, told.date, told.removed)
 
 
+def test_c03_the_last_front_token_that_can_be_read_counts():
+    """Of several; what is no front token is passed over."""
+    first = FrontToken(user_id="bob", expires_at=NOW, payload={}).encode()
+    values = [("front-token", value) for value in (first, FRONT, "garbage")]
+
+    assert "ada" == read_answer(CIMultiDict(values), now=NOW).front.user_id
+
+
+@pytest.mark.parametrize("now", [NOW, NOW + 7200])
+def test_c19_a_cookie_is_judged_by_the_clock_that_lets_it_live(now):
+    """One clock may be off; a cookie that is taken away expired long ago by either."""
+    headers = [
+        ("Date", "Tue, 14 Nov 2023 22:13:20 GMT"),
+        ("Set-Cookie", "sAccessToken=a; Expires=Tue, 14 Nov 2023 23:13:20 GMT"),
+        ("Set-Cookie", "sRefreshToken=r; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
+    ]
+
+    assert {"sAccessToken": "a"} == read_answer(CIMultiDict(headers), now=now).cookies
+
+
 @pytest.mark.parametrize(
     "headers",
     [
         [("front-token", "remove")],
         [("front-token", FRONT), ("front-token", "remove")],
+        [("front-token", "remove"), ("front-token", FRONT)],
         [("front-token", "remove"), ("Set-Cookie", "sAccessToken=new")],
         [("st-access-token", ""), ("st-refresh-token", "")],
     ],

@@ -109,6 +109,29 @@ def test_an_answer_that_took_long_is_no_clock_that_is_off():
     assert 0.0 == sessions.clock_skew(NOW + 50, date=None, sent_at=NOW, now=NOW + 60)
 
 
+def test_c18_a_time_with_a_fraction_is_a_whole_second():
+    """Also beside another that is none: neither is older than the other for it."""
+    found = sessions.session_in(
+        told(front(iat=NOW + 0.9), access_token="a", refresh_token="r"), sent_at=NOW, now=NOW + 1
+    )
+
+    assert NOW == found.issued_at
+    assert "b" == amended(found, told(front(iat=NOW, colour="red"), access_token="b")).access_token
+
+
+def test_a_token_without_its_front_token_replaces_both(make_token):
+    """The claims that count are those of the token that counts."""
+    payload = {"iat": NOW, "exp": NOW + 3600, "sessionHandle": "handle"}
+    old = FrontToken(user_id="ada", expires_at=NOW + 3600, payload=payload)
+    before = sessions.session_in(
+        told(old, access_token="a", refresh_token="r"), sent_at=NOW, now=NOW
+    )
+
+    found = amended(before, Told(access_token=make_token(colour="red")))
+
+    assert "red" == sessions.payload_of(found)["colour"]
+
+
 def test_a_token_without_iat_lives_from_the_request():
     """Nobody says when it was made: it cannot have been before that."""
     found = sessions.session_in(
