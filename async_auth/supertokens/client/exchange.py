@@ -69,6 +69,9 @@ class Exchange:
     """
     What a client does about the user's requests. Safe to use concurrently.
 
+    Headers are multidicts, as aiohttp's are: an adapter to another library copies the request's
+    into one, and what has changed back.
+
     Args:
         manager: Who keeps the session.
         settings: Where the API is and how its sessions behave.

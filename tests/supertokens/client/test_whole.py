@@ -133,15 +133,25 @@ def version(request):
 
 
 @pytest.fixture
-async def whole(serve, manual_clock, version):
-    """Return all of it."""
+async def whole(make_whole, version):
+    """Return all of it, with nothing said."""
+    return await make_whole(version=version)
+
+
+@pytest.fixture
+async def make_whole(serve, manual_clock):
+    """Return a function that makes all of it, with options for the back end."""
     async with AsyncExitStack() as exits:
-        core = await exits.enter_async_context(
-            SuperTokensCoreServer(clock=manual_clock, access_token_validity=LIFE)
-        )
-        found = Whole(core, manual_clock, version, exits)
-        await found.start(serve)
-        yield found
+
+        async def make(**options):
+            core = await exits.enter_async_context(
+                SuperTokensCoreServer(clock=manual_clock, access_token_validity=LIFE)
+            )
+            found = Whole(core, manual_clock, options.pop("version"), exits)
+            await found.start(serve, **options)
+            return found
+
+        yield make
 
 
 @pytest.mark.parametrize("method", ["header", "cookie"])
@@ -161,6 +171,35 @@ async def test_a_session_from_login_to_sign_out(whole, method):
 
     await client.sign_out()
     assert (401, None) == (await whole.get(http, "/x"), client.session)
+
+
+@pytest.mark.parametrize("anti_csrf", ["VIA_TOKEN", "VIA_CUSTOM_HEADER"])
+async def test_c02_anti_csrf_in_cookie_mode(make_whole, version, anti_csrf):
+    """What the back end wants to see beside cookies goes with requests and with the refresh."""
+    whole = await make_whole(version=version, anti_csrf=anti_csrf)
+    client, http = await whole.signed_in(token_transfer_method="cookie")
+
+    for _ in range(2):
+        assert 200 == await whole.get(http, "/x")
+        await client.refresh_session()
+        await whole.clock.advance(60)
+
+    assert 200 == await whole.get(http, "/database")
+    await client.sign_out()
+    assert [] == list(whole.core.sessions)
+
+
+async def test_c09_a_back_end_with_the_habits_of_release_1(make_whole, version):
+    """440, and the refresh at another path, by one word on either side."""
+    whole = await make_whole(version=version, preset="v1")
+    client, http = await whole.signed_in(preset="v1", auto_refresh=False)
+    assert 200 == await whole.get(http, "/x")
+    await client.adopt_tokens(
+        client.session.access_token[:-4] + "AAAA", client.session.refresh_token
+    )
+
+    assert 200 == await whole.get(http, "/x")
+    assert (1, 0) == (whole.paths.count("/api/refresh"), whole.refreshes)
 
 
 async def test_two_hundred_refreshes_without_a_use(whole):
