@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from itertools import count
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from async_auth.core.policy import RefreshPolicy
 from async_auth.gotrue.client import GoTrueClient
 from async_auth.http_messages import Request, Response
 from async_auth.testing import EventRecorder, GoTrueServer, ManualClock
+from async_auth.testing.supertokens.keys import make_private_key
 from async_auth.transport import AiohttpTransport
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -95,18 +97,38 @@ async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
     # Here, so that the other tests run where it is not installed.
     import uvicorn
 
+    class Server(uvicorn.Server):
+        """One that ends when it is told, where uvicorn looks ten times a second."""
+
+        def __init__(self, config: uvicorn.Config) -> None:
+            super().__init__(config)
+            self.told = asyncio.Event()
+
+        async def main_loop(self) -> None:
+            await self.on_tick(0)
+            await self.told.wait()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for served in self.servers:
+                served.close()
+            for listener in sockets or ():
+                listener.close()
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+            while self.server_state.connections or self.server_state.tasks:
+                await asyncio.sleep(0)
+
     async with AsyncExitStack() as exits:
 
         async def start(app: Any) -> str:
             listener = socket.create_server(("127.0.0.1", 0))
             config = uvicorn.Config(app, lifespan="off", log_config=None, ws="wsproto")
-            server = uvicorn.Server(config)
+            server = Server(config)
             task = asyncio.create_task(server.serve(sockets=[listener]))
 
             async def stop() -> None:
-                server.should_exit = True
+                server.told.set()
                 await task
-                listener.close()
 
             exits.push_async_callback(stop)
             while not server.started:  # noqa: ASYNC110 - uvicorn sets no event
@@ -114,6 +136,26 @@ async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
             return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def key_pool() -> list[Any]:
+    """Return RSA keys that earlier tests have used."""
+    return []
+
+
+@pytest.fixture
+def make_key(key_pool) -> Callable[[], Any]:
+    """Return a function that gives a private RSA key, another at each call of one test."""
+    used = iter(count())
+
+    def make() -> Any:
+        number = next(used)
+        if number == len(key_pool):
+            key_pool.append(make_private_key())
+        return key_pool[number]
+
+    return make
 
 
 class Wire:

@@ -25,6 +25,7 @@ from async_auth.testing.loopback.listener import Listener
 from async_auth.testing.supertokens import access_tokens
 from async_auth.testing.supertokens.app import CoreApp
 from async_auth.testing.supertokens.core import PUBLIC_TENANT, Core, Wish
+from async_auth.testing.supertokens.keys import make_private_key
 from async_auth.testing.supertokens.rotation import SessionRow
 from async_auth.testing.supertokens.settings import Settings
 from async_auth.testing.supertokens.versions import CDI_VERSIONS, check_versions
@@ -54,6 +55,9 @@ class SuperTokensCoreServer:
         reuse_behaviour: `TOKEN_THEFT`, or `UNAUTHORISED` to have CDI 5.6 report the reuse of a
             recent token as that. The session ends in both.
         key_update_interval: Seconds that a dynamic signing key signs.
+        make_key: Makes each of its signing keys, when it is first needed: a private RSA key of
+            cryptography's, another at each call. By default a new one of 2048 bits, which takes
+            a tenth of a second; a test suite may hand out the same ones to core after core.
         api_keys: If any, one of them has to come with each call (header `api-key`).
         clock: Its time is the core's, in tokens, rules, delays and the `Date` header. The
             system's if `None`.
@@ -74,6 +78,7 @@ class SuperTokensCoreServer:
         random: Callable[[], float] = randomness.random,
         reuse_behaviour: str = "TOKEN_THEFT",
         key_update_interval: float = _WEEK,
+        make_key: Callable[[], Any] = make_private_key,
         api_keys: Iterable[str] | None = None,
         clock: Clock | None = None,
         port: int = 0,
@@ -90,6 +95,7 @@ class SuperTokensCoreServer:
             random=random,
             key_interval=key_update_interval,
             api_keys=frozenset(api_keys or ()),
+            make_key=make_key,
         )
         self.clock: Clock = SystemClock() if clock is None else clock
         self._app = CoreApp(Core(self._settings, self.clock.now()), self.clock)

@@ -80,13 +80,13 @@ class Caller:
 
 
 @pytest.fixture
-async def core_call() -> AsyncIterator[Any]:
+async def core_call(make_key) -> AsyncIterator[Any]:
     """Return a function that starts a core with such options and returns its caller."""
     async with AsyncExitStack() as stack:
 
         async def start(version: str | None = "5.4", **options: Any) -> Caller:
             clock = ManualClock()
-            core = SuperTokensCoreServer(clock=clock, **options)
+            core = SuperTokensCoreServer(clock=clock, make_key=make_key, **options)
             await stack.enter_async_context(core)
             http = await stack.enter_async_context(aiohttp.ClientSession())
             return Caller(core, clock, http, version)

@@ -650,6 +650,20 @@ async def test_sessions_can_be_begun_without_a_request(core_call):
         caller.core.create_session("ann", cdi_version="9.9")
 
 
+def test_keys_are_made_by_whoever_is_asked(make_key):
+    """Each key of a core is one of its own: the first, the static one, and each that follows."""
+    made = []
+    core = SuperTokensCoreServer(make_key=lambda: made.append(make_key()) or made[-1])
+    core.rotate_keys()
+
+    shown = [key["n"] for key in core.jwks()["keys"]]
+
+    assert 3 == len(made) == len(set(shown))
+    assert {key.public_key().public_numbers().n for key in made} == {
+        int.from_bytes(base64.urlsafe_b64decode(n + "=="), "big") for n in shown
+    }
+
+
 @pytest.mark.parametrize(
     "options, text",
     [
@@ -659,6 +673,7 @@ async def test_sessions_can_be_begun_without_a_request(core_call):
         ({"reuse_behaviour": "THEFT"}, "reuse_behaviour must be one of"),
         ({"access_token_jitter": 1.5}, "access_token_jitter must be 0 to 1"),
         ({"key_update_interval": 0}, "key_update_interval must be more than 0"),
+        ({"make_key": None}, "make_key must be a function"),
         ({"cdi_versions": []}, "cdi_versions must be some of"),
         ({"cdi_versions": ["5.4", "9.9"]}, "got 9.9"),
         ({"api_keys": "a-key"}, "api_keys must be several"),

@@ -415,13 +415,13 @@ def drawn_jitter(pair: Mapping[str, Any]) -> float:
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_the_core_answers_as_real_ones_did(name):
+async def test_the_core_answers_as_real_ones_did(name, make_key):
     """In every scene each exchange has the recorded status, fields, texts, claims and times."""
     scene = SCENES[name]
     clock, jitter = ManualClock(scene.starts_at), [0.0]
     options = {"random": lambda: jitter[0], **scene.options}
     async with (
-        SuperTokensCoreServer(clock=clock, **options) as core,
+        SuperTokensCoreServer(clock=clock, make_key=make_key, **options) as core,
         aiohttp.ClientSession(skip_auto_headers=["Content-Type"]) as http,
     ):
         stage = Stage(core, clock, http)

@@ -96,6 +96,7 @@ class Core:
             interval=self.settings.key_interval,
             token_validity=self.settings.access_token_validity,
             last_ms=self._last_ms,
+            make_key=self.settings.make_key,
         )
         self.keys.dynamic(self.started_at)
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import base64
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
 #: How long before it signs a key is published, seconds.
 PUBLISHED_BEFORE = 60.0
+
+
+def make_private_key() -> Any:
+    """Return a new RSA key of 2048 bits, of cryptography's kind; that takes a while."""
+    # cryptography takes a while to load, too.
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _number(value: int) -> str:
@@ -32,6 +41,7 @@ class SigningKey:
         signs_from: When it begins to sign, unix seconds.
         signs_until: When its successor does; `None` for the static key.
         kept_until: When it leaves the JWK set.
+        make: Makes the key itself, once, when it is first needed.
     """
 
     kid: str
@@ -39,16 +49,14 @@ class SigningKey:
     signs_from: float
     signs_until: float | None = None
     kept_until: float | None = None
+    make: Callable[[], Any] = attrs.field(default=make_private_key, repr=False)
     _private: Any = attrs.field(default=None, init=False, repr=False)
 
     @property
     def private(self) -> Any:
         """The key itself."""
         if self._private is None:
-            # cryptography takes a while to load, and a key a while to make.
-            from cryptography.hazmat.primitives.asymmetric import rsa
-
-            self._private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            self._private = self.make()
         return self._private
 
     def sign(self, data: bytes) -> bytes:
@@ -102,16 +110,20 @@ class KeyRing:
         interval: Seconds that a dynamic key signs.
         token_validity: Seconds that an access token lives.
         last_ms: The newest name that was given before, by whose number later ones go on.
+        make_key: Makes each key.
     """
 
     interval: float
     token_validity: float
     last_ms: int = 0
-    static: SigningKey = attrs.field(
-        init=False,
-        factory=lambda: SigningKey(kid=f"s-{uuid.uuid4()}", created_at=0.0, signs_from=0.0),
-    )
+    make_key: Callable[[], Any] = attrs.field(default=make_private_key, repr=False)
+    static: SigningKey = attrs.field(init=False)
     _dynamic: list[SigningKey] = attrs.field(init=False, factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.static = SigningKey(
+            kid=f"s-{uuid.uuid4()}", created_at=0.0, signs_from=0.0, make=self.make_key
+        )
 
     def dynamic(self, now: float) -> list[SigningKey]:
         """Return the dynamic keys that are published, the newest first; makes one that is due."""
@@ -168,5 +180,6 @@ class KeyRing:
                 created_at=self.last_ms / 1000,
                 signs_from=signs_from,
                 signs_until=now + self.interval,
+                make=self.make_key,
             ),
         )

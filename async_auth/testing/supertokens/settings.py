@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import attrs
 
 from async_auth.errors import ConfigurationError
+from async_auth.testing.supertokens.keys import make_private_key
 from async_auth.testing.supertokens.versions import CdiVersion
 
 #: What `reuse_behaviour` may be.
@@ -34,6 +36,7 @@ class Settings:
     random: Callable[[], float] = random.random
     key_interval: float
     api_keys: Collection[str] = attrs.field(repr=False)
+    make_key: Callable[[], Any] = attrs.field(default=make_private_key, repr=False)
 
     def __attrs_post_init__(self) -> None:
         checks = {
@@ -47,6 +50,7 @@ class Settings:
             ),
             "access_token_jitter must be 0 to 1": 0 <= self.jitter <= 1,
             "key_update_interval must be more than 0": self.key_interval > 0,
+            "make_key must be a function": callable(self.make_key),
         }
         for rule, kept in checks.items():
             if not kept:

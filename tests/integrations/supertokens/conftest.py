@@ -654,11 +654,11 @@ def serve_app(exits, serve_asgi):
 
 
 @pytest.fixture
-def start_core(exits):
+def start_core(exits, make_key):
     """Return a function that starts a core; its clock is a manual one unless it is given one."""
 
     async def start(clock: ManualClock | None = None, **options: Any) -> SuperTokensCoreServer:
-        core = SuperTokensCoreServer(clock=clock or ManualClock(), **options)
+        core = SuperTokensCoreServer(clock=clock or ManualClock(), make_key=make_key, **options)
         return await exits.enter_async_context(core)
 
     return start

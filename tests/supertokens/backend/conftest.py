@@ -129,10 +129,10 @@ class FrontEnd:
 
 
 @pytest.fixture
-async def core(manual_clock) -> AsyncIterator[SuperTokensCoreServer]:
+async def core(manual_clock, make_key) -> AsyncIterator[SuperTokensCoreServer]:
     """Return an embedded core on the clock of the test."""
     async with SuperTokensCoreServer(
-        clock=manual_clock, access_token_validity=36_000, api_keys=["key"]
+        clock=manual_clock, access_token_validity=36_000, api_keys=["key"], make_key=make_key
     ) as server:
         yield server
 

@@ -177,9 +177,9 @@ async def test_a_refresh_that_was_cancelled_can_be_made_again(core, make_front_e
     assert 200 == await front_end.use()
 
 
-async def test_two_back_ends_never_meet(make_front_end, manual_clock):
+async def test_two_back_ends_never_meet(make_front_end, manual_clock, make_key):
     """Each has its own core, its own keys and its own settings."""
-    async with SuperTokensCoreServer(clock=manual_clock) as other:
+    async with SuperTokensCoreServer(clock=manual_clock, make_key=make_key) as other:
         ours = make_front_end(cdi_version="5.4")
         theirs = make_front_end(cdi_version="5.6", url=other.url, preset="v1")
         await ours.sign_in()
