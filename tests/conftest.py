@@ -91,9 +91,8 @@ async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Site]]]:
         await runner.cleanup()
 
 
-@pytest.fixture
-async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
-    """Return a function that serves an ASGI application with uvicorn, until the test is over."""
+def uvicorn_server(app: Any) -> Any:
+    """Return a server of an ASGI application that ends as soon as it is told."""
     # Here, so that the other tests run where it is not installed.
     import uvicorn
 
@@ -115,15 +114,20 @@ async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
                 listener.close()
             for connection in list(self.server_state.connections):
                 connection.shutdown()
-            while self.server_state.connections or self.server_state.tasks:
+            while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - uvicorn sets no event
                 await asyncio.sleep(0)
 
+    return Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="wsproto"))
+
+
+@pytest.fixture
+async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
+    """Return a function that serves an ASGI application with uvicorn, until the test is over."""
     async with AsyncExitStack() as exits:
 
         async def start(app: Any) -> str:
             listener = socket.create_server(("127.0.0.1", 0))
-            config = uvicorn.Config(app, lifespan="off", log_config=None, ws="wsproto")
-            server = Server(config)
+            server = uvicorn_server(app)
             task = asyncio.create_task(server.serve(sockets=[listener]))
 
             async def stop() -> None:
