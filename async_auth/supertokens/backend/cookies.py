@@ -109,4 +109,4 @@ def key_of_line(line: str) -> CookieKey:
 
 
 def _date(at: float) -> str:
-    return formatdate(min(math.ceil(at), _LATEST), usegmt=True)
+    return formatdate(max(0, min(math.ceil(at), _LATEST)), usegmt=True)

@@ -82,7 +82,8 @@ def refusal(body: Mapping[str, Any], secrets: Iterable[str | None] = ()) -> Auth
             facts = session if isinstance(session, Mapping) else {}
             return TokenTheftDetected(
                 user_id=_text(facts.get("userId")),
-                session_handle=_text(facts.get("handle")),
+                # One without a name cannot be ended by it.
+                session_handle=_text(facts.get("handle")) or None,
                 subtype=_subtype(body),
             )
     return ProtocolError("The core's answer has a status that is not known here.")

@@ -41,7 +41,7 @@ class IssuedToken:
         """Read the member *name* of an answer."""
         token = mapping(body, name)
         return cls(
-            value=text(token, "token"),
+            value=secret(token, "token"),
             expires_at=seconds(token, "expiry"),
             created_at=seconds(token, "createdTime"),
         )
@@ -85,12 +85,12 @@ class CreatedSession(CoreSession):
     @classmethod
     def parse(cls, body: Json) -> Self:
         """Read an answer whose status is OK."""
-        anti_csrf = body.get("antiCsrfToken")
+        has_anti_csrf = body.get("antiCsrfToken") is not None
         return cls(
             **_session(body),
             access_token=IssuedToken.parse(body, "accessToken"),
             refresh_token=IssuedToken.parse(body, "refreshToken"),
-            anti_csrf_token=anti_csrf if isinstance(anti_csrf, str) else None,
+            anti_csrf_token=secret(body, "antiCsrfToken") if has_anti_csrf else None,
         )
 
 
@@ -191,6 +191,14 @@ def text(body: Json, name: str, default: str | None = None) -> str:
     """Return the text *name* of an object, or *default* where there is none."""
     found = body.get(name, default)
     if not isinstance(found, str):
+        raise _incomplete(name)
+    return found
+
+
+def secret(body: Json, name: str) -> str:
+    """Return the text *name* of an object, which has to fit into a header of an answer."""
+    found = text(body, name)
+    if not found or not found.isascii() or not found.isprintable():
         raise _incomplete(name)
     return found
 

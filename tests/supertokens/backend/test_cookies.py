@@ -118,6 +118,11 @@ def test_a_far_expiry_is_the_last_that_can_be_written():
     assert "expires=Fri, 31 Dec 9999 23:59:59 GMT" in cookie(expires_at=1.5e12).line()
 
 
+def test_an_expiry_before_all_times_is_the_first_that_can_be_written():
+    """A core that says minus infinity, or nearly so, gets a cookie that is gone."""
+    assert "expires=Thu, 01 Jan 1970 00:00:00 GMT" in cookie(expires_at=-1e300).line()
+
+
 def test_the_value_is_not_shown():
     """A repr has no token in it."""
     assert "hidden" not in repr(cookie(value="hidden"))

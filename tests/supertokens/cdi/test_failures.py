@@ -142,3 +142,10 @@ def test_only_the_cores_own_words_refuse_a_version():
     assert refuses_version(Response(400, (), b"cdi-version 5.6 not supported\n"))
     assert not refuses_version(Response(400, (), b"Invalid Json Input\n"))
     assert not refuses_version(Response(200, (), json.dumps("cdi-version").encode()))
+
+
+def test_a_theft_without_a_name_has_none():
+    """Nobody can end a session that is called nothing."""
+    body = {"status": "TOKEN_THEFT_DETECTED", "session": {"handle": "", "userId": "ada"}}
+
+    assert refusal(body).session_handle is None

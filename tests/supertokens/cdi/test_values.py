@@ -145,3 +145,14 @@ def test_no_value_shows_a_secret(recorded):
         )
         if secret in shown + information
     ]
+
+
+@pytest.mark.parametrize("value", ["", "a\r\nSet-Cookie: b=c", "\u00e9", "\ud800", 5])
+@pytest.mark.parametrize("name", ["accessToken", "refreshToken", "antiCsrfToken"])
+def test_a_token_has_to_fit_into_a_header(recorded, name, value):
+    """A core that answers with anything else is none, and writes no headers of ours."""
+    body = recorded["core create session enableAntiCsrf"]["response"]["json"]
+    hostile = value if name == "antiCsrfToken" else {**body[name], "token": value}
+
+    with pytest.raises(ProtocolError, match=r"has no (token|antiCsrfToken), or one"):
+        CreatedSession.parse({**body, name: hostile})
