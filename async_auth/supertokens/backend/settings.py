@@ -17,6 +17,7 @@ from async_auth.supertokens.backend.app import AppInfo, checked_path
 from async_auth.supertokens.backend.cookies import SameSite
 from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.sites import is_local
+from async_auth.supertokens.cdi.calls import checked_tenant
 
 #: Which transfer methods are taken; `any` leaves it to each front end.
 Accepted = Literal["any", "header", "cookie"]
@@ -32,7 +33,6 @@ _STATUSES = range(400, 600)
 _EXPIRED, _EXPIRED_V1, _INVALID_CLAIM = 401, 440, 403
 _REFRESH_PATH_V1 = "/api/refresh"
 _DOMAIN = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
-_TENANT = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @attrs.frozen(kw_only=True)
@@ -152,7 +152,7 @@ class Settings:
             older_cookie_domain=_older_domain(older_cookie_domain),
             cookie_secure=secure,
             cookie_same_site=same_site,
-            tenant_id=_tenant(tenant_id),
+            tenant_id=checked_tenant(tenant_id),
             session_expired_status_code=_status(
                 "session_expired_status_code",
                 session_expired_status_code,
@@ -214,7 +214,9 @@ class Settings:
                 "session_expired_status_code and invalid_claim_status_code must differ, for a "
                 "front end refreshes on the first only."
             )
-        if self.older_cookie_domain == (self.cookie_domain or ""):
+        # A dot before it changes nothing (RFC 6265 section 5.2.3).
+        today, older = self.cookie_domain or "", self.older_cookie_domain
+        if older is not None and older.removeprefix(".") == today.removeprefix("."):
             raise ConfigurationError(
                 "older_cookie_domain is the cookie_domain of today; give the one before, or none."
             )
@@ -239,12 +241,6 @@ def _same_site(value: Any, app: AppInfo) -> SameSite:
     found = value.strip().lower() if isinstance(value, str) else value
     _check_choice("cookie_same_site", found, _SAME_SITE)
     return cast("SameSite", found)
-
-
-def _tenant(value: Any) -> str:
-    if not isinstance(value, str) or not _TENANT.fullmatch(value):
-        raise ConfigurationError("tenant_id must be letters, digits, '-' and '_'.")
-    return value
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -7,6 +7,7 @@ may be sent again when nobody knows if the first one arrived. Nothing is sent he
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
@@ -31,6 +32,8 @@ T = TypeVar("T")
 #: Where the core publishes its signing keys; it asks for no API key there.
 KEYS_PATH = "/.well-known/jwks.json"
 VERSIONS_PATH = "/apiversion"
+
+_TENANT = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @attrs.frozen(kw_only=True)
@@ -327,6 +330,18 @@ def update_payload(session_handle: str, payload: Mapping[str, Any]) -> CoreCall[
     return _update("/recipe/jwt/data", session_handle, {"userDataInJWT": dict(payload)})
 
 
+def checked_tenant(tenant_id: Any) -> str:
+    """
+    Return the name of a tenant, which goes into the path of a call.
+
+    Raises:
+        ConfigurationError: It is none. (`..` would lead to another tenant.)
+    """
+    if not isinstance(tenant_id, str) or not _TENANT.fullmatch(tenant_id):
+        raise ConfigurationError("tenant_id must be letters, digits, '-' and '_'.")
+    return tenant_id
+
+
 def _removal(prefix: str, body: Mapping[str, Any]) -> CoreCall[tuple[str, ...]]:
     return CoreCall(
         method="POST",
@@ -347,7 +362,7 @@ def _update(path: str, session_handle: str, data: Mapping[str, Any]) -> CoreCall
 
 
 def _tenant(tenant_id: str) -> str:
-    return "" if tenant_id == PUBLIC_TENANT else f"/{quote(tenant_id, safe='')}"
+    return "" if checked_tenant(tenant_id) == PUBLIC_TENANT else f"/{tenant_id}"
 
 
 def _anti_csrf(token: str | None) -> dict[str, str]:

@@ -108,6 +108,7 @@ def test_an_older_domain_may_be_none_at_all():
         ({"older_cookie_domain": 1}, "older_cookie_domain"),
         ({"older_cookie_domain": ""}, "older_cookie_domain"),
         ({"older_cookie_domain": "a.com", "cookie_domain": "A.com"}, "older_cookie_domain"),
+        ({"older_cookie_domain": ".a.com", "cookie_domain": "a.com"}, "older_cookie_domain"),
         ({"cookie_secure": 1}, "cookie_secure"),
         ({"cookie_same_site": "no"}, "cookie_same_site"),
         ({"cookie_same_site": True}, "cookie_same_site"),

@@ -195,7 +195,7 @@ def test_an_api_key_goes_with_every_call():
 @pytest.mark.parametrize(
     "call, path",
     [
-        (calls.create_session("ada", tenant_id="acme/x"), "/acme%2Fx/recipe/session"),
+        (calls.create_session("ada", tenant_id="acme-x"), "/acme-x/recipe/session"),
         (
             calls.remove_sessions_of_user("ada", tenant_id="acme"),
             "/acme/recipe/session/remove",
@@ -314,3 +314,18 @@ def test_an_answer_to_something_else_is_refused():
     """A list is no session."""
     with pytest.raises(ProtocolError):
         calls.verify_session("t").parse({"status": "OK", "sessionHandles": []})
+
+
+@pytest.mark.parametrize("tenant_id", ["..", ".", "", "a/b", "a?b", "a%2e", 5])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda tenant: calls.create_session("ada", tenant_id=tenant),
+        lambda tenant: calls.remove_sessions_of_user("ada", tenant_id=tenant),
+        lambda tenant: calls.handles_of_user("ada", tenant_id=tenant),
+    ],
+)
+def test_a_tenant_is_a_name(call, tenant_id):
+    """A name that changes the path would reach another tenant's sessions."""
+    with pytest.raises(ConfigurationError, match="tenant_id must be letters"):
+        call(tenant_id)
