@@ -35,6 +35,8 @@ from async_auth.supertokens.backend.web import HANDLED
 from async_auth.supertokens.claims import ClaimValidator
 
 _STARTS = ("http.response.start", "websocket.http.response.start")
+#: Bytes of the longest reason for which a web socket can be closed.
+_REASON_MAX = 123
 _ENDS = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
 
@@ -114,7 +116,7 @@ class SuperTokensMiddleware:
                 raise
             answer = await self._backend.web.answer_to(error, exchange)
             if not is_http and "websocket.http.response" not in scope.get("extensions", {}):
-                reason = answer.body["message"] if isinstance(answer, Answer) else ""
+                reason = _reason(answer)
                 code = close_code_of(error)
                 await send({"type": "websocket.close", "code": code, "reason": reason})
                 return
@@ -191,6 +193,13 @@ def incoming_of(scope: Scope) -> Incoming:
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
     ]
     return Incoming.of(scope.get("method", "GET"), scope["path"], headers)
+
+
+def _reason(answer: Any) -> str:
+    """Return what an answer says, as a web socket can be closed with it (RFC 6455 section 5.5)."""
+    message = answer.body.get("message") if isinstance(answer, Answer) else None
+    text = message if isinstance(message, str) else ""
+    return text.encode(errors="replace")[:_REASON_MAX].decode(errors="ignore")
 
 
 def response_of(answer: Any) -> Response:

@@ -19,6 +19,7 @@ from async_auth import (
     ConfigurationError,
     CoreUnavailable,
     InvalidClaims,
+    TokenTheftDetected,
     TryRefreshToken,
     Unauthorised,
 )
@@ -448,6 +449,7 @@ async def refusing(scope, _receive, _send):
         "/claims": InvalidClaims("wanted"),
         "/away": CoreUnavailable("wanted"),
         "/own": TryRefreshToken("wanted"),
+        "/bare": TokenTheftDetected("wanted", user_id="ada", session_handle="h"),
     }[scope["path"]]
 
 
@@ -469,19 +471,24 @@ class Wires:
 @pytest.mark.parametrize(
     "path, code, reason",
     [
-        ("/protected", 3000, "unauthorised"),
+        ("/protected", 3000, ""),
         ("/claims", 3003, "invalid claim"),
         ("/away", 1013, "The session service is not available; try again later."),
         ("/own", 3000, ""),
+        ("/bare", 3000, "é" * 61),
     ],
 )
 async def test_a_server_that_cannot_answer_a_handshake_closes_it(
     start_core, make_backend, kit, path, code, reason
 ):
-    """By codes of the registry; the reason is the message."""
+    """By codes of the registry; the reason is the message, if there is one that fits."""
     backend = make_backend(
         await start_core(),
-        error_handlers=kit.ErrorHandlers(try_refresh_token=lambda *_: PlainTextResponse("own")),
+        error_handlers=kit.ErrorHandlers(
+            try_refresh_token=lambda *_: PlainTextResponse("own"),
+            token_theft=lambda *_: Answer(status=401, body={"message": "é" * 100}),
+            unauthorised=lambda *_: Answer(status=401, body={"error": 5}),
+        ),
     )
     wires = Wires()
     scope = {"type": "websocket", "path": path, "headers": []}
