@@ -5,6 +5,8 @@ Values that may be secrets are never repeated; the others are, or their type.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from async_auth.core.policy import RefreshPolicy
 from async_auth.errors import ConfigurationError
 from async_auth.session import AccessToken
@@ -38,6 +40,12 @@ def check_text(name: str, value: object) -> None:
     """Raise ConfigurationError unless *value* is a str."""
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a string, not {kind_of(value)}.")
+
+
+def check_mapping(name: str, value: object) -> None:
+    """Raise ConfigurationError unless *value* is a mapping."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} must be a mapping, not {kind_of(value)}.")
 
 
 def check_function(name: str, value: object) -> None:

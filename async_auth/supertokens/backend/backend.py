@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from async_auth.clock import SystemClock
 from async_auth.core.jwt import public_half
-from async_auth.engine.arguments import check_text
+from async_auth.engine.arguments import check_mapping, check_text
 from async_auth.errors import ConfigurationError, TryRefreshToken, Unauthorised
 from async_auth.ports import Clock, Transport
 from async_auth.supertokens.access_token import AccessTokenInfo
@@ -433,6 +433,8 @@ class SuperTokensBackend(SessionsByHandle):
             ConfigurationError: The anti-CSRF check cannot be made without a request.
         """
         check_text("access_token", access_token)
+        if anti_csrf_token is not None:
+            check_text("anti_csrf_token", anti_csrf_token)
         if anti_csrf_check is not False:
             self._refuse_custom_header("anti_csrf_check=False")
         info = self._tokens.read(access_token)
@@ -475,6 +477,8 @@ class SuperTokensBackend(SessionsByHandle):
             ConfigurationError: The anti-CSRF check cannot be made without a request.
         """
         check_text("refresh_token", refresh_token)
+        if anti_csrf_token is not None:
+            check_text("anti_csrf_token", anti_csrf_token)
         if not disable_anti_csrf:
             self._refuse_custom_header("disable_anti_csrf=True")
         created = await self._core.call(
@@ -514,6 +518,8 @@ class SuperTokensBackend(SessionsByHandle):
         check_text("user_id", user_id)
         if not user_id:
             raise ConfigurationError("user_id must not be empty.")
+        if data is not None:
+            check_mapping("session_data", data)
         settings = self.settings
         created = await self._core.call(
             calls.create_session(

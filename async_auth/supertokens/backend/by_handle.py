@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from async_auth.engine.arguments import check_text
+from async_auth.engine.arguments import check_mapping, check_text
 from async_auth.errors import ConfigurationError
 from async_auth.ports import Clock
 from async_auth.supertokens.access_token import strip_protected
@@ -102,6 +102,7 @@ class SessionsByHandle:
             data: All of it: plain JSON.
         """
         _check("session_handle", session_handle)
+        check_mapping("data", data)
         return await self._core.call(calls.update_session_data(session_handle, data))
 
     async def merge_into_access_token_payload(
@@ -117,6 +118,7 @@ class SessionsByHandle:
             session_handle: Whose.
             update: Claims to set; `None` as a value removes one. The core's own are passed over.
         """
+        check_mapping("update", update)
         found = await self.get_session_information(session_handle)
         return found is not None and await self._merge(found, update)
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from async_auth.errors import InvalidClaims, InvalidToken, ProtocolError, Unauthorised
+from async_auth.engine.arguments import check_mapping
+from async_auth.errors import (
+    ConfigurationError,
+    InvalidClaims,
+    InvalidToken,
+    ProtocolError,
+    Unauthorised,
+)
 from async_auth.ports import Clock
 from async_auth.supertokens import access_token as access_tokens
 from async_auth.supertokens.access_token import AccessTokenInfo, strip_protected
@@ -149,12 +156,17 @@ class ServerSession:
                 one that came with one has its own. By default `header`.
 
         Raises:
-            ConfigurationError: It is no response that can get tokens.
+            ConfigurationError: It is no response that can get tokens, *transfer_method* is no
+                such method, or no browser would keep the cookies.
         """
         if self.transfer_method is not None:
             write(self._outgoing, response)
             return
         outgoing, method = Outgoing(), transfer_method or "header"
+        if method not in ("header", "cookie"):
+            raise ConfigurationError("transfer_method must be 'header', 'cookie' or None.")
+        if method == "cookie":
+            self._settings.check_cookies()
         if self._ended:
             clear(outgoing, self._settings, method)
         elif self.tokens_changed:
@@ -197,6 +209,7 @@ class ServerSession:
             CoreUnavailable: No host answered.
             ConfigurationError: *data* is not JSON.
         """
+        check_mapping("data", data)
         if not await self._core.call(calls.update_session_data(self.handle, data)):
             raise _gone()
 
@@ -294,8 +307,13 @@ class ServerSession:
     # For the back end that made it:
 
     def stands_for(self, token: str, core: CoreClient) -> bool:
-        """Whether it lives, and is what *core* made of this access token a moment ago."""
-        return self._first == token and self._core is core and not self._ended
+        """
+        Whether it is what *core* made of this access token, which has not expired since.
+
+        A web socket's request may go on for longer than its token.
+        """
+        lives = not self._ended and self._clock.now() < self._info.expires_at
+        return lives and self._first == token and self._core is core
 
     def renew(self, token: IssuedToken, *, anti_csrf: str | None = None) -> None:
         """

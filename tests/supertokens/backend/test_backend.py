@@ -610,6 +610,22 @@ def test_arguments_are_checked(options):
         SuperTokensBackend("http://127.0.0.1:1", app=app, **options)
 
 
+async def test_a_request_that_goes_on_is_verified_again_once_its_token_has_expired(
+    front_end, manual_clock
+):
+    """A web socket's request outlives its token; whoever asks again hears of that."""
+    await front_end.sign_in()
+    exchange = front_end.exchange()
+    get = front_end.backend.get_session
+    session = await get(exchange)
+    await manual_clock.advance(session.expires_at - manual_clock.now() - 1)
+    assert session is await get(exchange)
+    await manual_clock.advance(1)
+
+    with pytest.raises(TryRefreshToken):
+        await get(exchange)
+
+
 async def test_a_core_that_makes_something_else_is_a_protocol_error(core, front_end):
     """A core whose tokens nobody knows is nothing that a caller can do anything about."""
     core.faults.add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 
 from async_auth import (
     ApiError,
@@ -12,7 +13,7 @@ from async_auth import (
     Unauthorised,
 )
 from async_auth.core.jwt import peek
-from async_auth.supertokens import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
+from async_auth.supertokens import AppInfo, BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 from async_auth.supertokens.front_token import FrontToken
 
 VERSIONS = pytest.mark.parametrize("version", ["5.4", "5.6"])
@@ -270,3 +271,66 @@ async def test_a_refusal_of_the_core_is_told(signed_in, core):
 
     assert before == session.access_token
     assert "a" not in session.access_token_payload
+
+
+@pytest.mark.parametrize(
+    "change, name",
+    [
+        (lambda session, _: session.merge_into_access_token_payload(["a"]), "update"),
+        (lambda session, _: session.update_session_data("ab"), "data"),
+        (lambda session, backend: backend.update_session_data(session.handle, "ab"), "data"),
+        (
+            lambda session, backend: backend.merge_into_access_token_payload(session.handle, 5),
+            "update",
+        ),
+        (
+            lambda _, backend: backend.create_new_session_without_request_response(
+                "ada", access_token_payload=["a"]
+            ),
+            "access_token_payload",
+        ),
+        (
+            lambda _, backend: backend.create_new_session_without_request_response(
+                "ada", session_data=5
+            ),
+            "session_data",
+        ),
+        (
+            lambda session, backend: backend.get_session_without_request_response(
+                session.access_token, b"x"
+            ),
+            "anti_csrf_token",
+        ),
+        (
+            lambda session, backend: backend.refresh_session_without_request_response(
+                session.tokens().refresh_token, anti_csrf_token=b"x"
+            ),
+            "anti_csrf_token",
+        ),
+    ],
+)
+async def test_arguments_of_another_type_are_refused_by_name(core, backend, change, name):
+    """Before the core is asked."""
+    session = await backend.create_new_session_without_request_response("ada")
+    asked = core.counts.total()
+
+    with pytest.raises(ConfigurationError, match=f"^{name} must be a"):
+        await change(session, backend)
+
+    assert asked == core.counts.total()
+
+
+async def test_attaching_by_a_method_that_there_is_not(make_backend):
+    """It is refused by its name, and so are cookies that no browser would keep."""
+    session = await make_backend().create_new_session_without_request_response("ada")
+    response = web.Response()
+    with pytest.raises(ConfigurationError, match="transfer_method must be"):
+        session.attach(response, transfer_method="cokie")
+    app = AppInfo("app", "http://api.example.com", "http://example.org")
+    session = await make_backend(app=app).create_new_session_without_request_response(
+        "ada", disable_anti_csrf=True
+    )
+    with pytest.raises(ConfigurationError, match="browsers drop"):
+        session.attach(response, transfer_method="cookie")
+
+    assert "front-token" not in response.headers
