@@ -36,7 +36,13 @@ from async_auth import (
 from async_auth.gotrue import GoTrueClient
 from async_auth.integrations.aiohttp import bearer
 from async_auth.stores import FileStore, MemoryStore
-from async_auth.testing import ScriptedTransport
+from async_auth.supertokens import AppInfo, BooleanClaim, SuperTokensBackend
+from async_auth.supertokens.backend.exchange import Exchange
+from async_auth.supertokens.backend.incoming import Incoming
+from async_auth.supertokens.backend.web import HANDLED
+from async_auth.supertokens.cdi import calls as cdi
+from async_auth.supertokens.front_token import FrontToken
+from async_auth.testing import ManualClock, ScriptedTransport, SuperTokensCoreServer
 
 PASSWORD = "pw-f00ba7-horse-staple"
 WRONG = "pw-wr0ng-battery"
@@ -519,6 +525,212 @@ async def test_no_secret_is_shown_in_the_midst_of_a_refresh(set_stage):
 
     assert set() == leaks
     assert set() == tasks
+
+
+# ── the back-end half of SuperTokens ───────────────────────────────────────────────────────────
+
+APP = AppInfo("app", "http://127.0.0.1:1", "http://127.0.0.1:1")
+REFRESH_TOKEN, ANTI_CSRF = "refresh/5ec2e7+token==.f00.V2", "ant1-c5rf-5ec2e7"
+
+
+class Caller:
+    """A front end of a back end whose sessions come by cookie or header; keeps all that it sees."""
+
+    def __init__(self, backend, evidence, method):
+        self.backend, self.evidence, self.method = backend, evidence, method
+        self.tokens = None
+
+    def request(self, path="/", *, verb="POST", tokens=None):
+        """Return a request with its tokens, or with others."""
+        tokens = tokens or self.tokens
+        pairs = [("st-auth-mode", self.method)]
+        if tokens is not None:
+            both = (tokens.access_token, tokens.refresh_token)
+            if self.method == "header":
+                pairs.append(("authorization", f"Bearer {both['refresh' in path]}"))
+            else:
+                pairs.append(("cookie", f"sAccessToken={both[0]}; sRefreshToken={both[1]}"))
+            pairs.append(("anti-csrf", tokens.anti_csrf or ANTI_CSRF))
+        return Exchange(Incoming.of(verb, path, pairs))
+
+    def keep(self, exchange):
+        """Note a request and its session, whose tokens are secrets from now on."""
+        session = exchange.session
+        if session is not None:
+            tokens = self.evidence.keep(session.tokens())
+            self.evidence.secrets.update(
+                filter(None, attrs.astuple(tokens, filter=lambda _, value: isinstance(value, str)))
+            )
+            if tokens.refresh_token is not None:
+                self.tokens = tokens
+        self.evidence.keep(exchange, exchange.incoming, exchange.outgoing, session)
+        self.evidence.keep(*ours_in(exchange))
+
+    async def sign_in(self):
+        """Begin a session."""
+        exchange = self.request()
+        await self.backend.create_new_session(exchange, None, "ada", session_data={"k": PASSWORD})
+        self.keep(exchange)
+
+    async def use(self, **options):
+        """Ask for the session; an error is kept, and so is its answer."""
+        exchange = self.request(
+            verb=options.pop("verb", "POST"), tokens=options.pop("tokens", None)
+        )
+        try:
+            session = await self.backend.get_session(exchange, **options)
+            self.evidence.keep(await session.merge_into_access_token_payload({"seen": PASSWORD}))
+        except HANDLED as error:
+            self.evidence.errors.append(error)
+            self.evidence.keep(await self.backend.web.answer_to(error, exchange))
+        self.keep(exchange)
+
+    async def post(self, path, tokens=None):
+        """Ask one of the back end's own routes."""
+        exchange = self.request(path, tokens=tokens)
+        self.evidence.keep(await self.backend.web.route(exchange))
+        self.keep(exchange)
+
+
+@pytest.mark.parametrize("version", ["5.4", "5.6"])
+@pytest.mark.parametrize("method", ["header", "cookie"])
+async def test_no_secret_of_a_back_end_is_shown(make_key, version, method, caplog, capfd):
+    """Sign-in, use, refresh, theft, refusals, an outage, sign-out: then everything is printed."""
+    caplog.set_level(logging.DEBUG)
+    evidence, clock = Evidence(), ManualClock()
+    evidence.secrets |= {ANTI_CSRF}
+    wanted = BooleanClaim("wanted", lambda *_: False).validators.is_true()
+    async with (
+        SuperTokensCoreServer(clock=clock, api_keys=[API_KEY], make_key=make_key) as core,
+        SuperTokensBackend(
+            core.url,
+            app=APP,
+            api_key=API_KEY,
+            cdi_version=version,
+            anti_csrf="VIA_TOKEN",
+            clock=clock,
+        ) as backend,
+    ):
+        caller = Caller(backend, evidence, method)
+        await caller.sign_in()
+        first = caller.tokens
+        await caller.use()
+        await caller.use(claim_validators=[wanted])
+        await caller.post(backend.settings.refresh_path)
+        await caller.use(check_database=True)
+        await caller.use(tokens=attrs.evolve(caller.tokens, anti_csrf=ANTI_CSRF))
+        await caller.use(tokens=attrs.evolve(caller.tokens, access_token=first.access_token[:-9]))
+        evidence.keep(await backend.get_session_information(next(iter(core.sessions))))
+        await caller.post(backend.settings.jwks_path)
+        await core.stop()
+        await caller.post(backend.settings.refresh_path)
+        await caller.post(backend.settings.signout_path)
+        await core.start()
+        await caller.post(backend.settings.signout_path)
+        await caller.use(check_database=True)
+        await caller.post(backend.settings.refresh_path)
+        await caller.sign_in()
+        old = caller.tokens
+        await caller.post(backend.settings.refresh_path)
+        await caller.use()
+        await clock.advance(60)
+        await caller.post(backend.settings.refresh_path, tokens=old)
+        await clock.advance(4000)
+        await caller.use()
+        evidence.keep(backend, *ours_in(backend, core))
+
+    shown = {type(thing).__name__ for thing in evidence.things}
+    assert {
+        *("Answer", "CoreClient", "CoreKeys", "Exchange", "Incoming", "KnownTokens", "Outgoing"),
+        *("ServerSession", "SessionInformation", "SessionTokens", "Settings", "Web"),
+        *("AccessTokenInfo", "SuperTokensBackend", "SuperTokensCoreServer"),
+    } <= shown
+    assert 3 <= len(evidence.errors)
+    assert 8 <= len(evidence.secrets - TYPED)
+    assert [] == [
+        (type(thing).__name__, leaks)
+        for thing in evidence.things
+        if (leaks := evidence.leaks(printed(thing)))
+    ]
+    assert [] == [leaks for error in evidence.errors if (leaks := evidence.leaks(told(error)))]
+    assert [] == evidence.leaks(caplog.text + "".join(capfd.readouterr()))
+
+
+#: What a back end may ask the core, with secrets in it.
+CORE_CALLS = {
+    "refresh": lambda _: cdi.refresh_session(
+        REFRESH_TOKEN, enable_anti_csrf=True, anti_csrf_token=ANTI_CSRF
+    ),
+    "verify": lambda token: cdi.verify_session(token, anti_csrf_token=ANTI_CSRF),
+    "regenerate": lambda token: cdi.regenerate_session(token, {"a": 1}),
+    "create": lambda _: cdi.create_session("ada"),
+    "remove": lambda _: cdi.remove_sessions(["h"]),
+    "information": lambda _: cdi.session_information("h"),
+}
+
+
+@pytest.mark.parametrize("name", CORE_CALLS)
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 429, 500, 503])
+@pytest.mark.parametrize("outcome", ["TRY_REFRESH_TOKEN", "UNAUTHORISED", "OK", "5ec2e7"])
+async def test_what_a_core_shouts_back_is_redacted(make_key, name, status, outcome, caplog):
+    """Neither a call, nor its request, nor the error of an answer that repeats all of it."""
+    caplog.set_level(logging.DEBUG)
+    core = SuperTokensCoreServer(make_key=make_key)
+    token = core.create_session("ada")["accessToken"]["token"]
+    evidence = Evidence()
+    evidence.secrets |= {token, REFRESH_TOKEN, ANTI_CSRF}
+
+    def answer(request):
+        sent = f"{request.body.decode()} {sorted(request.headers.items())} {REFRESH_TOKEN}"
+        sent = sent if name == "refresh" else sent.replace(REFRESH_TOKEN, "")
+        return status, {"status": outcome, "message": sent[:4000], "accessToken": {"token": token}}
+
+    wire, clock = ScriptedTransport(*[answer] * 8), ManualClock()
+    options = {"api_key": API_KEY, "cdi_version": "5.4", "transport": wire, "clock": clock}
+    backend = SuperTokensBackend("https://core.test", app=APP, **options)
+    call = evidence.keep(CORE_CALLS[name](token))
+    asking = asyncio.ensure_future(backend._core.call(call))  # noqa: SLF001 - below every check
+    while not asking.done():
+        await clock.advance(2)
+    error = asking.exception()
+    evidence.keep(backend, wire, *wire.requests, *ours_in(backend, call), asking)
+
+    is_none = (name, status, outcome) == ("information", 200, "UNAUTHORISED")
+    assert (error is None) == is_none
+    assert is_none or [] == evidence.leaks(told(error))
+    assert [] == [leaks for thing in evidence.things if (leaks := evidence.leaks(printed(thing)))]
+    assert [] == evidence.leaks(caplog.text)
+
+
+async def test_no_secret_of_a_back_end_is_shown_while_it_waits(make_key):
+    """Whatever a debugger prints of a refresh that is on its way to the core."""
+    evidence = Evidence()
+    async with SuperTokensCoreServer(api_keys=[API_KEY], make_key=make_key) as core:
+        backend = SuperTokensBackend(core.url, app=APP, api_key=API_KEY, anti_csrf="VIA_TOKEN")
+        async with backend:
+            caller = Caller(backend, evidence, "cookie")
+            await caller.sign_in()
+            core.pause()
+            exchange = caller.request(backend.settings.refresh_path)
+            refreshing = asyncio.create_task(backend.web.route(exchange))
+            while not core.counts["/recipe/session/refresh"]:  # noqa: ASYNC110 - it sets no event
+                await asyncio.sleep(0)
+            things = ours_in(backend, exchange, refreshing, refreshing.get_coro())
+            leaks = {type(t).__name__ for t in things if evidence.leaks(printed(t))}
+            tasks = {repr(task) for task in asyncio.all_tasks() if evidence.leaks(repr(task))}
+            core.resume()
+            await refreshing
+
+    assert set() == leaks
+    assert set() == tasks
+
+
+def test_the_values_of_a_back_end_show_no_secret():
+    """A front token is for front ends to read, and not for logs."""
+    front = FrontToken(user_id="ada", expires_at=1.0, payload={"antiCsrfToken": ANTI_CSRF})
+
+    assert "ada" in repr(front)
+    assert ANTI_CSRF not in printed(front)
 
 
 def test_the_walk_finds_what_it_is_looking_for():

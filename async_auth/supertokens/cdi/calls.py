@@ -93,12 +93,13 @@ class CoreCall(Generic[T]):
         query = f"?{urlencode(self.query, quote_via=quote)}" if self.query else ""
         return Request(self.method, f"{base_url}{self.path}{query}", headers, body)
 
-    def parse(self, body: Mapping[str, Any]) -> T:
+    def parse(self, body: Mapping[str, Any], secrets: Iterable[str | None] = ()) -> T:
         """
         Return what the core's answer says.
 
         Args:
             body: The JSON object of the answer.
+            secrets: What else nobody may read in an error: the API key.
 
         Raises:
             TryRefreshToken: The access token will not do; the session may live.
@@ -110,7 +111,7 @@ class CoreCall(Generic[T]):
             return self.read(body)
         if body.get("status") == "UNAUTHORISED" and self.absent is not None:
             return self.absent()
-        raise refusal(body, self.secrets)
+        raise refusal(body, (*self.secrets, *secrets))
 
 
 def create_session(

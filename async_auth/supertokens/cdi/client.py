@@ -163,7 +163,7 @@ class CoreClient:
             version = self._version or await self._negotiated(first=host)
             host, response = await self._sent(call, version, deadline)
         secrets = (*call.secrets, self._api_key)
-        return call.parse(read_answer(response, secrets))
+        return call.parse(read_answer(response, secrets), (self._api_key,))
 
     async def fetch_keys(self) -> Response:
         """
