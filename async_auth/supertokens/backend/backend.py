@@ -185,7 +185,12 @@ class SuperTokensBackend(SessionsByHandle):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop what is under way and close the connections. Twice is fine; calls then fail."""
+        """
+        Stop what is under way and close the connections. Twice is fine.
+
+        After it, whatever would ask the core raises `CoreUnavailable`, and so is answered 503 by an
+        application that is still being asked while it shuts down.
+        """
         await self._keys.aclose()
         await self._core.aclose()
 
@@ -317,7 +322,10 @@ class SuperTokensBackend(SessionsByHandle):
         """
         Spend the refresh token of a request and give the new pair to the answer.
 
-        Our own route does this; call it to have a route of your own.
+        Our own route does this; call it to have a route of your own. When it is cancelled, or the
+        answer does not reach the front end, the core may have spent the token all the same: the
+        front end sends the same one again, which is no theft while nothing of the lost pair was
+        used (up to CDI 5.5) or within the core's grace period (from 5.6, 30 s by default).
 
         Args:
             request: The framework's request.

@@ -67,6 +67,21 @@ async def test_a_changed_claim_goes_into_the_response(place, method):
     assert (200, {"userId": "ada", "verified": True}) == (after.status, after.json)
 
 
+async def test_a_claim_that_is_wrong_is_told_with_its_reason(place):
+    """As SuperTokens' front ends read it; nothing is cleared, for the session is good."""
+    signed = await place.sign_in(**{"x-verified": {"v": False, "t": 0}})
+
+    reply = await signed.ask("/needs-claim")
+
+    reason = {"message": "wrong value", "expectedValue": True, "actualValue": False}
+    errors = [{"id": "x-verified", "reason": reason}]
+    assert (403, {"message": "invalid claim", "claimValidationErrors": errors}) == (
+        reply.status,
+        reply.json,
+    )
+    assert (None, []) == (reply.header("front-token"), reply.cookies)
+
+
 async def test_what_the_application_says_itself_stays(open_place):
     """Cookies are added to its own, and names to expose appended to its own."""
     place = await open_place(cdi_version="5.4")
