@@ -185,6 +185,11 @@ async def test_two_back_ends_never_meet(make_front_end, manual_clock, make_key):
         await ours.sign_in()
         await theirs.sign_in()
         assert (200, 200) == (await ours.use(), await theirs.use())
+        # As where one application is mounted in another, and both have a middleware.
+        shared = ours.exchange()
+        await ours.backend.get_session(shared)
+        with pytest.raises(TryRefreshToken):
+            await theirs.backend.get_session(shared)
         ours.headers, theirs.headers = theirs.headers, ours.headers
 
         assert (401, 440) == (await ours.use(), await theirs.use())
