@@ -656,6 +656,7 @@ async def test_no_secret_of_a_back_end_is_shown(make_key, version, method, caplo
     assert [] == evidence.leaks(caplog.text + "".join(capfd.readouterr()))
 
 
+CORE_OUTCOMES = ["TRY_REFRESH_TOKEN", "UNAUTHORISED", "TOKEN_THEFT_DETECTED", "OK", "5ec2e7"]
 #: What a back end may ask the core, with secrets in it.
 CORE_CALLS = {
     "refresh": lambda _: cdi.refresh_session(
@@ -671,7 +672,7 @@ CORE_CALLS = {
 
 @pytest.mark.parametrize("name", CORE_CALLS)
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 429, 500, 503])
-@pytest.mark.parametrize("outcome", ["TRY_REFRESH_TOKEN", "UNAUTHORISED", "OK", "5ec2e7"])
+@pytest.mark.parametrize("outcome", CORE_OUTCOMES)
 async def test_what_a_core_shouts_back_is_redacted(make_key, name, status, outcome, caplog):
     """Neither a call, nor its request, nor the error of an answer that repeats all of it."""
     caplog.set_level(logging.DEBUG)
@@ -683,7 +684,8 @@ async def test_what_a_core_shouts_back_is_redacted(make_key, name, status, outco
     def answer(request):
         sent = f"{request.body.decode()} {sorted(request.headers.items())} {REFRESH_TOKEN}"
         sent = sent if name == "refresh" else sent.replace(REFRESH_TOKEN, "")
-        return status, {"status": outcome, "message": sent[:4000], "accessToken": {"token": token}}
+        said = {"message": sent[:4000], "recentTokenReuseSubtype": sent[:4000]}
+        return status, {"status": outcome, "accessToken": {"token": token}, **said}
 
     wire, clock = ScriptedTransport(*[answer] * 8), ManualClock()
     options = {"api_key": API_KEY, "cdi_version": "5.4", "transport": wire, "clock": clock}

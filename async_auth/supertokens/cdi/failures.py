@@ -67,8 +67,11 @@ def refusal(body: Mapping[str, Any], secrets: Iterable[str | None] = ()) -> Auth
         body: The answer.
         secrets: What we sent and nobody may read in an error.
     """
+    secrets = tuple(secrets)
     status, message = body.get("status"), body.get("message")
     said = safe_text(message, secrets) if isinstance(message, str) else ""
+    subtype = _text(body.get("recentTokenReuseSubtype"))
+    subtype = None if subtype is None else safe_text(subtype, secrets)
     match status:
         case "TRY_REFRESH_TOKEN":
             return TryRefreshToken(said or "The core asks for a refresh.")
@@ -76,7 +79,7 @@ def refusal(body: Mapping[str, Any], secrets: Iterable[str | None] = ()) -> Auth
             # Whether the branch was displaced by its owner or by a thief, the refresh finds out.
             return TryRefreshToken(said)
         case "UNAUTHORISED":
-            return Unauthorised(said or "The core knows no such session.", code=_subtype(body))
+            return Unauthorised(said or "The core knows no such session.", code=subtype)
         case "TOKEN_THEFT_DETECTED":
             session = body.get("session")
             facts = session if isinstance(session, Mapping) else {}
@@ -84,7 +87,7 @@ def refusal(body: Mapping[str, Any], secrets: Iterable[str | None] = ()) -> Auth
                 user_id=_text(facts.get("userId")),
                 # One without a name cannot be ended by it.
                 session_handle=_text(facts.get("handle")) or None,
-                subtype=_subtype(body),
+                subtype=subtype,
             )
     return ProtocolError("The core's answer has a status that is not known here.")
 
@@ -126,10 +129,6 @@ def _refused(response: Response, said: str) -> AuthError:
             status=status,
         )
     return ApiError(f"The core refuses the call: {said}", status=status)
-
-
-def _subtype(body: Mapping[str, Any]) -> str | None:
-    return _text(body.get("recentTokenReuseSubtype"))
 
 
 def _text(value: Any) -> str | None:
