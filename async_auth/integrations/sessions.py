@@ -31,14 +31,11 @@ class Visit:
         backend: Whose sessions count.
         exchange: The request, and what its answer gets.
         checked: Whether a route has asked for the session.
-        over: Whether the answer can get nothing any more: its headers are sent, or it is one to
-            an error that nobody has handled.
     """
 
     backend: SuperTokensBackend
     exchange: Exchange
     checked: bool = False
-    over: bool = False
 
     def session(self) -> ServerSession | None:
         """

@@ -78,14 +78,13 @@ def keeping_sessions(backend: SuperTokensBackend) -> Middleware:
     async def keep_sessions(request: web.Request, handler: Handler) -> web.StreamResponse:
         exchange = exchange_of(request)
         exchange.has_middleware = True
-        visit = Visit(backend, exchange)
-        request[_EXCHANGE], request[_VISIT] = exchange, visit
+        request[_EXCHANGE], request[_VISIT] = exchange, Visit(backend, exchange)
         try:
             answer = await backend.web.route(exchange)
             if answer is None:
                 return await handler(request)
         except HANDLED as error:
-            if visit.over:
+            if exchange.over:
                 raise
             answer = await backend.web.answer_to(error, exchange)
         except web.HTTPException:
@@ -93,7 +92,7 @@ def keeping_sessions(backend: SuperTokensBackend) -> Middleware:
             raise
         except Exception:
             # As behind every other framework, where the answer to this is made outside of us.
-            visit.over = True
+            exchange.over = True
             raise
         return response_of(answer)
 
@@ -102,13 +101,13 @@ def keeping_sessions(backend: SuperTokensBackend) -> Middleware:
 
 async def tell(request: web.Request, response: web.StreamResponse) -> None:
     """Put what a session has changed into a response that is about to be sent."""
-    visit: Visit | None = request.get(_VISIT)
-    if visit is None or visit.over:
+    exchange: Exchange | None = request.get(_EXCHANGE)
+    if exchange is None or exchange.over:
         return
-    visit.over = True
+    exchange.over = True
     if not isinstance(response, web.WebSocketResponse):
         # By its headers, for the response itself counts as sent by now.
-        write(visit.exchange.outgoing, SimpleNamespace(headers=response.headers))
+        write(exchange.outgoing, SimpleNamespace(headers=response.headers))
 
 
 def verify_session(

@@ -93,17 +93,16 @@ class SuperTokensMiddleware:
             incoming=incoming_of(scope),
             request=Request(scope, receive) if is_http else HTTPConnection(scope),
         )
-        visit = Visit(self._backend, exchange)
-        scope[EXCHANGE_KEY], scope[VISIT] = exchange, visit
+        scope[EXCHANGE_KEY], scope[VISIT] = exchange, Visit(self._backend, exchange)
 
         async def tell(message: Message) -> None:
             if message["type"] in _STARTS:
                 head = MutableHeaders(scope={"headers": message.get("headers", ())})
                 write(exchange.outgoing, SimpleNamespace(headers=head))
                 message = {**message, "headers": head.raw}
-                visit.over = True
+                exchange.over = True
             elif message["type"] == "websocket.accept":
-                visit.over = True
+                exchange.over = True
             await send(message)
 
         try:
@@ -112,7 +111,7 @@ class SuperTokensMiddleware:
                 await self._app(scope, receive, tell)
                 return
         except HANDLED as error:
-            if visit.over:
+            if exchange.over:
                 raise
             answer = await self._backend.web.answer_to(error, exchange)
             if not is_http and "websocket.http.response" not in scope.get("extensions", {}):

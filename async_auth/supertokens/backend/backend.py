@@ -21,7 +21,7 @@ from async_auth.supertokens.backend.app import AppInfo
 from async_auth.supertokens.backend.attach import clear_duplicates, clear_legacy, clear_tokens
 from async_auth.supertokens.backend.by_token import SessionsByToken
 from async_auth.supertokens.backend.cookies import SameSite
-from async_auth.supertokens.backend.exchange import Exchange, exchange_of, write
+from async_auth.supertokens.backend.exchange import SENT, Exchange, exchange_of, write
 from async_auth.supertokens.backend.handlers import ErrorHandlers
 from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.known_tokens import TOKENS_MAX, KnownTokens
@@ -215,7 +215,8 @@ class SuperTokensBackend(SessionsByToken):
 
         Raises:
             CoreUnavailable: No host of the core answered.
-            ConfigurationError: An argument is wrong, or no browser would keep the cookies.
+            ConfigurationError: An argument is wrong, no browser would keep the cookies, or the
+                response has been sent already.
         """
         exchange = exchange_of(request)
         _check_response(exchange, response)
@@ -392,6 +393,8 @@ class SuperTokensBackend(SessionsByToken):
 
 def _check_response(exchange: Exchange, response: Any) -> None:
     """Refuse before anything is asked of the core: afterwards the tokens would be lost."""
+    if exchange.over:
+        raise ConfigurationError(SENT)
     if not exchange.has_middleware:
         if response is None:
             raise ConfigurationError(

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 #: Where a middleware keeps the exchange: in the ASGI scope, or in the request itself where that
 #: is a mapping (there any other key will do as well).
 EXCHANGE_KEY = "async_auth.supertokens"
+#: What is wrong where tokens come too late.
+SENT = (
+    "response has been sent already, so it cannot get the session's tokens: create or refresh the "
+    "session before."
+)
 
 
 @attrs.define(eq=False, repr=False)
@@ -39,6 +44,8 @@ class Exchange:
         session: The session that was last found, created or refreshed in it.
         has_middleware: Whether somebody will write `outgoing` into the response. Without, the
             changes go into the response that a call is given.
+        over: Whether the answer can get nothing any more: its headers are sent, or it is one to
+            an error that nobody has handled.
     """
 
     incoming: Incoming
@@ -46,6 +53,7 @@ class Exchange:
     request: Any = None
     session: ServerSession | None = None
     has_middleware: bool = True
+    over: bool = False
 
     def __repr__(self) -> str:
         return f"<Exchange {self.incoming.method} {self.outgoing!r} session={self.session!r}>"
@@ -94,10 +102,7 @@ def write(outgoing: Outgoing, response: Any) -> None:
     """
     headers: Any = getattr(response, "headers", None)
     if getattr(response, "prepared", False):
-        raise ConfigurationError(
-            "response has been sent already, so it cannot get the session's tokens: create or "
-            "refresh the session before."
-        )
+        raise ConfigurationError(SENT)
     raw = getattr(headers, "raw", None)
     if isinstance(raw, list):
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]

@@ -73,6 +73,12 @@ class Behind:
         )
         return {"status": "OK", "userId": session.user_id, "sessionHandle": session.handle}
 
+    async def late(self, request: Any) -> None:
+        """Begin a session, or look for one, when the headers of the answer have been sent."""
+        if "x-begin" in request.headers:
+            await self.backend.create_new_session(request, None, "eve")
+        await self.backend.get_session(request)
+
     async def set_claim(self, session: Any) -> dict[str, Any]:
         """Change the claims."""
         await session.set_claim_value(VERIFIED, value=True)
@@ -145,7 +151,7 @@ def aiohttp_app(  # noqa: C901, PLR0915 - a function for each route
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(b"begun")
-        await backend.get_session(request)
+        await behind.late(request)
         return response
 
     async def direct(request: web.Request) -> web.Response:
@@ -256,7 +262,7 @@ def starlette_app(  # noqa: C901 - a function for each route
     async def late(request):
         async def parts():
             yield "begun"
-            await backend.get_session(request)
+            await behind.late(request)
 
         return StreamingResponse(parts())
 
@@ -396,7 +402,7 @@ def fastapi_app(  # noqa: C901 - a function for each route
     async def late(request: Request):
         async def parts():
             yield "begun"
-            await backend.get_session(request)
+            await behind.late(request)
 
         return StreamingResponse(parts())
 

@@ -125,6 +125,14 @@ async def test_an_error_after_the_headers_ends_the_response(place):
         await place.ask("GET", "/late")
 
 
+async def test_a_session_that_nobody_would_hear_of_is_not_begun(place):
+    """After the headers its tokens would be lost: that is the application's error, told at once."""
+    with pytest.raises(EOFError):
+        await place.ask("GET", "/late", {"x-begin": "1"})
+
+    assert {} == place.core.sessions
+
+
 # ── whose session ──────────────────────────────────────────────────────────────────────────────
 
 

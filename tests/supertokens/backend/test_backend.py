@@ -626,6 +626,21 @@ async def test_a_request_that_goes_on_is_verified_again_once_its_token_has_expir
         await get(exchange)
 
 
+async def test_nothing_is_spent_for_an_answer_that_has_been_sent(front_end, core):
+    """Its tokens would be lost, and the session with them."""
+    await front_end.sign_in()
+    exchange = front_end.exchange("POST", front_end.backend.settings.refresh_path)
+    exchange.over = True
+    asked = core.counts.total()
+
+    with pytest.raises(ConfigurationError, match="response has been sent already"):
+        await front_end.backend.refresh_session(exchange)
+    with pytest.raises(ConfigurationError, match="response has been sent already"):
+        await front_end.backend.create_new_session(exchange, None, "ada")
+
+    assert asked == core.counts.total()
+
+
 async def test_a_core_that_makes_something_else_is_a_protocol_error(core, front_end):
     """A core whose tokens nobody knows is nothing that a caller can do anything about."""
     core.faults.add(
