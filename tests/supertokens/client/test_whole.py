@@ -139,13 +139,15 @@ async def whole(make_whole, version):
 
 
 @pytest.fixture
-async def make_whole(serve, manual_clock):
+async def make_whole(serve, manual_clock, make_key):
     """Return a function that makes all of it, with options for the back end."""
     async with AsyncExitStack() as exits:
 
         async def make(**options):
             core = await exits.enter_async_context(
-                SuperTokensCoreServer(clock=manual_clock, access_token_validity=LIFE)
+                SuperTokensCoreServer(
+                    clock=manual_clock, access_token_validity=LIFE, make_key=make_key
+                )
             )
             found = Whole(core, manual_clock, options.pop("version"), exits)
             await found.start(serve, **options)
