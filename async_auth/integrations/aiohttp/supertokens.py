@@ -24,7 +24,8 @@ from async_auth.integrations.sessions import (
 )
 from async_auth.supertokens.backend.answers import Answer
 from async_auth.supertokens.backend.backend import SuperTokensBackend
-from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange, exchange_of, write
+from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange, exchange_of
+from async_auth.supertokens.backend.responses import write
 from async_auth.supertokens.backend.session import ServerSession
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.supertokens.claims import ClaimValidator

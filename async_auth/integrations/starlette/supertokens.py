@@ -28,8 +28,9 @@ from async_auth.integrations.sessions import (
 )
 from async_auth.supertokens.backend.answers import Answer
 from async_auth.supertokens.backend.backend import SuperTokensBackend
-from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange, write
+from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange
 from async_auth.supertokens.backend.incoming import Incoming
+from async_auth.supertokens.backend.responses import write
 from async_auth.supertokens.backend.session import ServerSession
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.supertokens.claims import ClaimValidator

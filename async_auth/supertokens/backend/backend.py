@@ -21,10 +21,11 @@ from async_auth.supertokens.backend.app import AppInfo
 from async_auth.supertokens.backend.attach import clear_duplicates, clear_legacy, clear_tokens
 from async_auth.supertokens.backend.by_token import SessionsByToken
 from async_auth.supertokens.backend.cookies import SameSite
-from async_auth.supertokens.backend.exchange import SENT, Exchange, exchange_of, write
+from async_auth.supertokens.backend.exchange import Exchange, exchange_of
 from async_auth.supertokens.backend.handlers import ErrorHandlers
 from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.known_tokens import TOKENS_MAX, KnownTokens
+from async_auth.supertokens.backend.responses import SENT, write
 from async_auth.supertokens.backend.session import ServerSession
 from async_auth.supertokens.backend.settings import Accepted, AntiCsrf, Preset, Settings
 from async_auth.supertokens.backend.transfer import (

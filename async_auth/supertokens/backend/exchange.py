@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 #: Where a middleware keeps the exchange: in the ASGI scope, or in the request itself where that
 #: is a mapping (there any other key will do as well).
 EXCHANGE_KEY = "async_auth.supertokens"
-#: What is wrong where tokens come too late.
-SENT = (
-    "response has been sent already, so it cannot get the session's tokens: create or refresh the "
-    "session before."
-)
 
 
 @attrs.define(eq=False, repr=False)
@@ -86,39 +81,6 @@ def exchange_of(request: Any) -> Exchange:
                 if isinstance(value, Exchange):
                     return value
     return Exchange(_incoming(request), request=request, has_middleware=False)
-
-
-def write(outgoing: Outgoing, response: Any) -> None:
-    """
-    Put the changes into a response. Twice is fine.
-
-    Args:
-        outgoing: The changes.
-        response: A response of aiohttp.web or Starlette (FastAPI): what has `headers` that may
-            have a name more than once.
-
-    Raises:
-        ConfigurationError: It is nothing of that kind, or its headers have been sent.
-    """
-    headers: Any = getattr(response, "headers", None)
-    if getattr(response, "prepared", False):
-        raise ConfigurationError(SENT)
-    raw = getattr(headers, "raw", None)
-    if isinstance(raw, list):
-        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
-        raw[:] = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in outgoing.merged_into(pairs)
-        ]
-    elif hasattr(headers, "extend") and hasattr(headers, "getall"):
-        merged = outgoing.merged_into(list(headers.items()))
-        headers.clear()
-        headers.extend(merged)
-    else:
-        raise ConfigurationError(
-            "response must be one of aiohttp.web, Starlette or FastAPI; it may be None where the "
-            "framework's middleware is installed."
-        )
 
 
 def _incoming(request: Any) -> Incoming:

@@ -8,7 +8,8 @@ on up to the framework.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from async_auth.errors import (
     AuthError,
@@ -20,16 +21,40 @@ from async_auth.errors import (
 )
 from async_auth.supertokens.backend import answers
 from async_auth.supertokens.backend.answers import Answer
+from async_auth.supertokens.backend.exchange import Exchange
 from async_auth.supertokens.backend.handlers import ErrorHandlers
-
-if TYPE_CHECKING:
-    from async_auth.supertokens.backend.backend import SuperTokensBackend
-    from async_auth.supertokens.backend.exchange import Exchange
+from async_auth.supertokens.backend.session import ServerSession
+from async_auth.supertokens.backend.settings import Settings
 
 #: What `answer_to()` answers.
 HANDLED = (TryRefreshToken, Unauthorised, TokenTheftDetected, InvalidClaims, CoreUnavailable)
 #: Seconds for which others may keep our keys. The core publishes a new one that long before use.
 KEYS_MAX_AGE = 60
+
+
+class Sessions(Protocol):
+    """What the routes need of a back end."""
+
+    @property
+    def settings(self) -> Settings:
+        """See `SuperTokensBackend`."""
+        ...
+
+    async def get_session(self, request: Exchange) -> ServerSession:
+        """See `SuperTokensBackend.get_session`."""
+        ...
+
+    async def refresh_session(self, request: Exchange) -> ServerSession:
+        """See `SuperTokensBackend.refresh_session`."""
+        ...
+
+    async def revoke_session(self, session_handle: str) -> bool:
+        """See `SuperTokensBackend.revoke_session`."""
+        ...
+
+    async def get_jwks(self) -> Sequence[Any]:
+        """See `SuperTokensBackend.get_jwks`."""
+        ...
 
 
 class Web:
@@ -41,7 +66,7 @@ class Web:
         handlers: The application's own answers to errors.
     """
 
-    def __init__(self, backend: SuperTokensBackend, handlers: ErrorHandlers) -> None:
+    def __init__(self, backend: Sessions, handlers: ErrorHandlers) -> None:
         self._backend = backend
         self._settings = backend.settings
         self._handlers = handlers

@@ -10,10 +10,8 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from async_auth import ConfigurationError
-from async_auth.supertokens.backend.cookies import SetCookie
-from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange, exchange_of, write
+from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange, exchange_of
 from async_auth.supertokens.backend.incoming import Incoming
-from async_auth.supertokens.backend.outgoing import Outgoing
 
 COOKIES = [("cookie", "a=1; b=2"), ("cookie", "a=3")]
 READ = (("a", "1"), ("b", "2"), ("a", "3"))
@@ -116,51 +114,3 @@ def test_what_is_no_request(request_):
     """It is refused by its name."""
     with pytest.raises(ConfigurationError, match="request must be"):
         exchange_of(request_)
-
-
-@pytest.fixture
-def outgoing():
-    """Return a header, and a cookie."""
-    found = Outgoing()
-    found.set_header("front-token", "x")
-    found.set_cookie(
-        SetCookie(name="c", value="1", path="/", expires_at=0, secure=True, same_site="lax")
-    )
-    return found
-
-
-def starlette_response():
-    """Return a response of Starlette."""
-    return pytest.importorskip("starlette.responses").PlainTextResponse("body")
-
-
-@pytest.mark.parametrize("make", [starlette_response, lambda: web.Response(text="body")])
-def test_a_response_of_any_framework(make, outgoing):
-    """Its own headers and cookies stay, ours are added; twice is once."""
-    response = make()
-    response.headers["X-Mine"] = "1"
-    before = response.headers["content-type"]
-
-    write(outgoing, response)
-    write(outgoing, response)
-
-    names = [name.lower() for name, _ in response.headers.items()]
-    assert 1 == names.count("set-cookie") == names.count("front-token")
-    assert ("1", "x", before) == tuple(
-        response.headers[name] for name in ("x-mine", "front-token", "content-type")
-    )
-
-
-@pytest.mark.parametrize("response", [None, object(), SimpleNamespace(headers={})])
-def test_what_is_no_response(response, outgoing):
-    """It is refused by its name: a plain mapping cannot have two cookies."""
-    with pytest.raises(ConfigurationError, match="response must be"):
-        write(outgoing, response)
-
-
-def test_a_response_that_was_sent(outgoing):
-    """Its headers are gone: whatever is put there would be lost."""
-    response = SimpleNamespace(headers=CIMultiDict(), prepared=True)
-
-    with pytest.raises(ConfigurationError, match="sent"):
-        write(outgoing, response)
