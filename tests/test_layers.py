@@ -51,10 +51,25 @@ THIRD_PARTIES = {
     # Values are attrs classes everywhere; attrs is light.
     "attrs": ("",),
     "attr": (),
-    "multidict": ("http_messages", "supertokens.backend", "supertokens.client"),
+    "multidict": (
+        "http_messages",
+        "integrations.httpx",
+        "supertokens.backend",
+        "supertokens.client",
+    ),
     # The one place that does HTTP, the adapter named after it, and the servers and the demo.
     "aiohttp": ("transport", "integrations.aiohttp", "testing", "cli"),
-    "yarl": ("transport", "integrations.aiohttp", "testing", "cli"),
+    "yarl": (
+        "transport",
+        "integrations.aiohttp",
+        "integrations.httpx",
+        "integrations.origins",
+        "testing",
+        "cli",
+    ),
+    # The other HTTP clients that it serves.
+    "httpx": ("integrations.httpx",),
+    "httpx2": ("integrations.httpx",),
     # The demo's workers. Nowhere else: its threads hang an unclosed loop's exit (stores.threads),
     # and its scopes may not span two of a user's tasks (engine.runtime).
     "anyio": ("cli",),

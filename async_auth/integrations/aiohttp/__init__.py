@@ -41,7 +41,7 @@ In a server, `jwt_middleware` verifies the tokens of those who call:
 
 from __future__ import annotations
 
-from async_auth.integrations.aiohttp.client import TokenSource, bearer
+from async_auth.integrations.aiohttp.client import bearer
 from async_auth.integrations.aiohttp.server import (
     claims_of,
     claims_required,
@@ -55,6 +55,7 @@ from async_auth.integrations.aiohttp.supertokens import (
     verify_session,
 )
 from async_auth.integrations.aiohttp.supertokens_client import supertokens_middleware
+from async_auth.integrations.refusals import TokenSource
 
 __all__ = [
     "TokenSource",

@@ -8,9 +8,8 @@ replays no body that may be gone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import (
     BytesIOPayload,
@@ -28,27 +27,16 @@ from aiohttp import (
 from yarl import URL
 
 from async_auth.errors import TemporaryError
-from async_auth.integrations.aiohttp.origins import parse_origins
+from async_auth.integrations.origins import parse_origins
+from async_auth.integrations.refusals import (
+    BODY_MAX,
+    UNAUTHORIZED,
+    TokenSource,
+    answer_spares_token,
+    current_generation,
+    headers_spare_token,
+)
 from async_auth.session import AccessToken
-
-#: A 401 that declares a larger body is judged by its headers alone.
-BODY_MAX = 64 * 1024
-#: Refusals that say nothing against the token: it is good, but not for this.
-NOT_THE_TOKEN = frozenset({"insufficient_aal", "insufficient_scope"})
-#: The error parameter of a challenge (RFC 6750 section 3).
-CHALLENGE_ERROR = re.compile(r'\berror\s*=\s*"?([^\s",]+)')
-
-UNAUTHORIZED = 401
-
-
-class TokenSource(Protocol):
-    """What `bearer` needs of a manager: any client, manager or pool handle of ours has it."""
-
-    async def get_token(
-        self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None
-    ) -> AccessToken:
-        """Return a good token; see `SessionManager.get_token`."""
-        ...
 
 
 def bearer(
@@ -148,12 +136,6 @@ async def send_again(
     return await handler(request)
 
 
-def current_generation(manager: TokenSource) -> int | None:
-    """Return the generation of the manager's session, if it shows one."""
-    generation = getattr(getattr(manager, "session", None), "generation", None)
-    return generation if isinstance(generation, int) else None
-
-
 async def refuses_token(response: ClientResponse, *, readable: bool) -> bool:
     """
     Whether a 401 means the token itself. Reads a small body, which frees the connection.
@@ -161,12 +143,14 @@ async def refuses_token(response: ClientResponse, *, readable: bool) -> bool:
     It must be free: the refresh may need one from the same pool. Where the body of the request
     is still on its way the response is not *readable*: aiohttp would wait for the one to end.
     """
-    if codes_in_headers(response) & NOT_THE_TOKEN:
+    headers = response.headers
+    codes = headers.getall("x-sb-error-code", ())
+    if headers_spare_token(codes, headers.getall(hdrs.WWW_AUTHENTICATE, ())):
         return False
     if await read_small_body(response, readable=readable) is None:
         return True
     try:
-        return not codes_in_body(await response.json(content_type=None)) & NOT_THE_TOKEN
+        return not answer_spares_token(await response.json(content_type=None))
     except (ValueError, LookupError, RecursionError):  # no JSON
         return True
 
@@ -185,22 +169,6 @@ async def read_small_body(response: ClientResponse, *, readable: bool) -> bytes 
         return await response.read()
     except ClientError:
         return None
-
-
-def codes_in_headers(response: ClientResponse) -> set[str]:
-    """Return the error codes that a response names in its headers."""
-    codes = set(response.headers.getall("x-sb-error-code", ()))
-    for challenge in response.headers.getall(hdrs.WWW_AUTHENTICATE, ()):
-        codes.update(CHALLENGE_ERROR.findall(challenge))
-    return codes
-
-
-def codes_in_body(answer: Any) -> set[str]:
-    """Return the error codes that a JSON body names, in GoTrue's or OAuth's members."""
-    if not isinstance(answer, dict):
-        return set()
-    values = (answer.get(name) for name in ("error_code", "code", "error"))
-    return {value for value in values if isinstance(value, str)}
 
 
 def can_replay(request: ClientRequest, *, uploaded: bool) -> bool:

@@ -110,6 +110,17 @@ class Exchange:
         token = await self._token()
         return self._write(headers, token, count=0, last=False)
 
+    def without_session(self, *, free: bool) -> Sending:
+        """
+        Return the sending of a request that goes elsewhere, with nothing of ours.
+
+        For HTTP libraries that follow redirects below their adapter: one may lead here.
+
+        Args:
+            free: Whether it carries no token of anybody's.
+        """
+        return Sending(order=self.manager.begin_sign_in(), sent_at=self.clock.now(), free=free)
+
     async def again(self, sending: Sending, headers: CIMultiDict[str]) -> Sending | None:
         """
         Say whether a request that was refused goes out once more, and put the new token in.

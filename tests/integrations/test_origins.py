@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 from async_auth.errors import ConfigurationError
-from async_auth.integrations.aiohttp.origins import parse_origins
+from async_auth.integrations.origins import parse_origins
 
 
 @pytest.mark.parametrize(
