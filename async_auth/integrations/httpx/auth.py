@@ -78,25 +78,27 @@ class Auth(AsyncAuth):
             response = yield request
             # The last hop, if there were redirects: what came before it is done.
             request = response.request
-            if response.status_code != UNAUTHORIZED or last or not self._covers(request.url):
+            if last or not await self._is_refused(token, response):
                 return
+            if AUTHORIZATION not in request.headers:
+                # On its way through another origin it has lost the token, or never had one.
+                token = None
             # Where somebody else has refreshed it already, the next token is not new for us: if
             # that one is refused as well, it gets its refresh too.
             last = token is not None and self._is_current(token)
-            if AUTHORIZATION not in request.headers:
-                # On its way through another origin it has lost the token, or never had one.
-                token, last = None, False
-            token = await self._better(token, response)
+            token = await self._other_than(token)
             if token is None or not can_replay(request):
                 return
             request.headers[AUTHORIZATION] = token.header
 
-    async def _better(self, token: AccessToken | None, response: Any) -> AccessToken | None:
+    async def _is_refused(self, token: AccessToken | None, response: Any) -> bool:
+        if response.status_code != UNAUTHORIZED or not self._covers(response.request.url):
+            return False
+        pinned = token is not None and token.generation == 0
+        return not pinned and await refuses_token(response)
+
+    async def _other_than(self, token: AccessToken | None) -> AccessToken | None:
         """Return the token to try in place of the one refused, `None` if there is none."""
-        if token is not None and token.generation == 0:
-            return None
-        if not await refuses_token(response):
-            return None
         try:
             found = await self._manager.get_token(rejected=token)
         except TemporaryError:

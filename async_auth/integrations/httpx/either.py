@@ -6,7 +6,7 @@ the other. It decides nothing about tokens.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,7 @@ else:
 
 
 class AsyncAuth(Base):
-    """An `auth=` for async clients of httpx and httpx2."""
-
-    def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        """Yield requests and be sent their responses, as httpx has it."""
-        raise NotImplementedError
+    """An `auth=` for async clients of httpx and httpx2; it lacks only its `async_auth_flow`."""
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:  # noqa: ARG002 - httpx's words
         """
