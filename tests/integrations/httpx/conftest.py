@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import AsyncExitStack
 
 import httpx
 import httpx2
 import pytest
+
+#: Nobody speaks TLS here, and to load its certificates takes longer than many a test.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
@@ -21,7 +25,7 @@ async def open_client(library):
     async with AsyncExitStack() as exits:
 
         async def start(auth, **options):
-            client = library.AsyncClient(auth=auth, trust_env=False, **options)
+            client = library.AsyncClient(auth=auth, trust_env=False, verify=NO_TLS, **options)
             return await exits.enter_async_context(client)
 
         yield start
