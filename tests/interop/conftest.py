@@ -15,7 +15,6 @@ from pathlib import Path
 
 import aiohttp
 import httpx
-import httpx2
 import pytest
 from aiohttp import web
 
@@ -180,26 +179,21 @@ async def open_aiohttp(url, client, exits):
     return post
 
 
-def open_with(library):
-    """Call by httpx or httpx2."""
+async def open_httpx(url, client, exits):
+    """Call by httpx."""
+    http = httpx.AsyncClient(auth=SuperTokensAuth(client), trust_env=False, verify=NO_TLS)
+    await exits.enter_async_context(http)
 
-    async def start(url, client, exits):
-        http = library.AsyncClient(auth=SuperTokensAuth(client), trust_env=False, verify=NO_TLS)
-        await exits.enter_async_context(http)
+    async def post(path):
+        return (await http.post(f"{url}{path}")).status_code
 
-        async def post(path):
-            return (await http.post(f"{url}{path}")).status_code
-
-        return post
-
-    return start
+    return post
 
 
-@pytest.fixture(params=["aiohttp", "httpx", "httpx2"])
+@pytest.fixture(params=[open_aiohttp, open_httpx], ids=["aiohttp", "httpx"])
 def open_http(request):
-    """Give each HTTP library that has an adapter."""
-    opens = {"aiohttp": open_aiohttp, "httpx": open_with(httpx), "httpx2": open_with(httpx2)}
-    return opens[request.param]
+    """Give each adapter."""
+    return request.param
 
 
 @pytest.fixture

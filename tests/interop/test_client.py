@@ -1,7 +1,7 @@
 """The same tests of a client, unchanged, against our own back-end half and supertokens-python.
 
 Ours runs on both refresh algorithms of the core, the official one speaks CDI 5.4 only; and each
-is called through every HTTP library that has an adapter.
+is called through both adapters.
 """
 
 from __future__ import annotations
