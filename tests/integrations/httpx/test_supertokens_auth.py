@@ -181,6 +181,17 @@ async def test_a_token_that_an_answer_brings_is_used(api, of_method, method, sig
     assert 0 == api.paths().count(REFRESH)
 
 
+async def test_every_answer_is_read_once(api, client, sign_in):
+    """Also one that was refused, brought tokens all the same, and is history by now."""
+    http = await sign_in(client)
+    answers = [web.Response(status=200), api.tell(web.Response(status=401))]
+    api.routes["/odd"] = lambda _: answers.pop()
+
+    assert 200 == (await http.get("/odd")).status_code
+
+    assert 2 == client.session.generation
+
+
 async def test_front_token_remove_ends_the_session(api, of_method, sign_in):
     """And the library's own jar does not bring it back."""
     http = await sign_in(of_method)
