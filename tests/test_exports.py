@@ -25,6 +25,8 @@ HEAVY = {
     "click",
     "cryptography",
     "fastapi",
+    "httpx",
+    "httpx2",
     "jose",
     "keyring",
     "pytest",
@@ -38,6 +40,7 @@ HEAVY = {
 OPTIONAL = {
     "async_auth.cli": "click",
     "async_auth.integrations.fastapi": "fastapi",
+    "async_auth.integrations.httpx": "httpx",
     "async_auth.integrations.starlette": "starlette",
     "async_auth.testing.pytest_plugin": "pytest",
 }
