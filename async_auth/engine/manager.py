@@ -515,7 +515,9 @@ class SessionManager:
             return
         await self._sign_ins.sign_out(session, options)
 
-    async def discard(self, session: Session, *, reason: str) -> None:
+    async def discard(
+        self, session: Session, *, reason: str, unless_newer: bool = False
+    ) -> None:
         """
         End *session* because a server said, outside a refresh, that it is over.
 
@@ -524,10 +526,20 @@ class SessionManager:
         Args:
             session: The session that the server was asked with.
             reason: What `SignedOut` tells.
+            unless_newer: Whether the server may have meant this generation only: then one that
+                another process has stored meanwhile is taken instead, and nothing ends.
+
+        Raises:
+            StoreError: The session could not be removed from the store; that is retried.
+            ManagerClosed: After `aclose()`.
         """
         await self._ready()
         current = self._state.session
-        if current is not None and current.generation == session.generation:
+        if current is None or current.generation != session.generation:
+            return
+        if unless_newer:
+            await self._sign_ins.discard_unless_newer(session, reason)
+        else:
             await self._sign_ins.discard(session, reason)
 
     # Inside.

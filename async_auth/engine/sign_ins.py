@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from async_auth.core.reconcile import Proceed
+from async_auth.core.reconcile import Newer, Proceed
 from async_auth.engine.keeper import Keeper
 from async_auth.engine.refresher import Refresher, temporary
 from async_auth.engine.shelf import Shelf
@@ -73,18 +73,27 @@ class SignIns:
         """End *session* here, then in the store, then at the server."""
         up = self.keeper.flight_of(session.refresh_token or "")
         self._end("user", by_call=True)
+        self.keeper.flush()
         await self._see_off(session, up, options)
 
     async def discard(self, session: Session, reason: str) -> None:
         """End *session*, of which the server says that it is over, here and in the store."""
         self._end(reason)
+        self.keeper.flush()
         await self._see_off(session, None, None)
+
+    async def discard_unless_newer(self, session: Session, reason: str) -> None:
+        """Do that, but take what another process has stored for the same sign-in meanwhile."""
+        flight: Flight[None] = Flight()
+        work = self._discard_unless_newer(flight, session, reason)
+        self.keeper.run(work, name="async_auth refusal", outcome=flight)
+        await flight.wait()
+        flight.result()
 
     def _end(self, reason: str, *, by_call: bool = False) -> None:
         self.keeper.end(reason, by_call=by_call)
         # Only the user's word also ends what a token from outside is being spent for.
         self.keeper.dismiss(AuthSessionMissing(), own_only=not by_call)
-        self.keeper.flush()
 
     async def _adopt(self, flight: Flight[Session], session: Session, event: type[Event]) -> None:
         async with self.shelf.writing:
@@ -132,6 +141,32 @@ class SignIns:
                     await self._rewrite(new)
         self.keeper.flush()
         flight.settle()
+
+    async def _discard_unless_newer(
+        self, flight: Flight[None], session: Session, reason: str
+    ) -> None:
+        failure: StoreError | None = None
+        async with self.shelf.writing:
+            found = await self._newer(session)
+            current = self.state.session
+            if current is None or current.generation != session.generation:
+                pass
+            elif found is not None:
+                self.keeper.refreshed(found, stored=True)
+                self.keeper.arm()
+            else:
+                self._end(reason)
+                failure = await self._clear(session, up_to=session.generation)
+        self.keeper.flush()
+        flight.settle(error=failure)
+
+    async def _newer(self, session: Session) -> Session | None:
+        try:
+            verdict, found = await self.shelf.look(session, stored=self.state.stored)
+        except StoreError:
+            # Clearing it is told of if that fails as well.
+            return None
+        return found if isinstance(verdict, Newer) else None
 
     async def _rewrite(self, session: Session) -> None:
         """Save what has just become the current session; it is no newer generation."""
@@ -195,11 +230,11 @@ class SignIns:
             self.keeper.flush()
         done.settle(error=failure)
 
-    async def _clear(self, session: Session) -> StoreError | None:
+    async def _clear(self, session: Session, *, up_to: int | None = None) -> StoreError | None:
         try:
-            await self.shelf.clear(session.sign_in_id)
+            await self.shelf.clear(session.sign_in_id, up_to=up_to)
         except StoreError as error:
-            self.keeper.store_failed(error, uncleared=session.sign_in_id)
+            self.keeper.store_failed(error, uncleared=session.sign_in_id, up_to=up_to)
             return error
         return None
 

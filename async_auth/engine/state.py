@@ -113,7 +113,7 @@ class State:
         self._become(self.lifecycle.signed_out())
 
     def replace(self, session: Session) -> None:
-        """Change what is not a token (the user object) of the current session."""
+        """Put another wording of the current generation in its place."""
         self._become(attrs.evolve(self.lifecycle, session=session))
 
     def pin(self, token: AccessToken | None) -> None:

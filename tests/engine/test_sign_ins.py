@@ -431,6 +431,57 @@ async def test_a_late_word_about_an_older_generation_discards_nothing(manager, w
     assert [] == seen()
 
 
+async def test_what_another_process_has_rotated_is_taken_in_place_of_an_end(
+    make_manager, manager, faulty_store, provider, watch
+):
+    """Where the server may have meant the old token only; it is told as any refresh is."""
+    other = make_manager(store=faulty_store, auto_refresh=False, provider=provider)
+    newer = await other.refresh_session()
+    seen = watch(manager)
+
+    await manager.discard(manager.session, reason="session_not_found", unless_newer=True)
+
+    assert newer == manager.session
+    assert [TokenRefreshed] == kinds(seen())
+    assert 2 == await faulty_store.generation()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_session_that_nobody_has_rotated_ends(manager, faulty_store, watch, broken):
+    """So it does if the store cannot be asked, which is told and mended."""
+    seen = watch(manager)
+    if broken:
+        faulty_store.breaks("load")
+
+    over = manager.discard(manager.session, reason="session_not_found", unless_newer=True)
+    if broken:
+        with pytest.raises(StoreError):
+            await over
+        assert [SignedOut, StoreFailed] == kinds(seen())
+    else:
+        await over
+        assert [SignedOut] == kinds(seen())
+        assert await faulty_store.generation() is None
+    assert manager.session is None
+
+
+async def test_a_sign_out_while_the_store_is_asked_is_the_end(manager, faulty_store, watch):
+    """It is told once, as what it was."""
+    seen = watch(manager)
+    faulty_store.gates["load"] = asyncio.Event()
+    over = asyncio.ensure_future(
+        manager.discard(manager.session, reason="session_not_found", unless_newer=True)
+    )
+    await faulty_store.reached("load")
+    signing_out = asyncio.ensure_future(manager.sign_out())
+    await asyncio.sleep(0)
+    faulty_store.gates["load"].set()
+    await asyncio.gather(over, signing_out)
+
+    assert ["user"] == [event.reason for event in seen()]
+    assert await faulty_store.generation() is None
+
+
 async def test_a_sign_in_over_a_broken_store_lives_in_memory(manager, server, faulty_store, watch):
     """It succeeds, says so, and is saved later."""
     seen = watch(manager)

@@ -51,14 +51,11 @@ def with_cookies(header: str | None, cookies: Mapping[str, str], *, without: Ite
 
 
 def _has_ended(attributes: Iterable[str], now: float) -> bool:
-    for attribute in attributes:
-        name, _, value = attribute.partition("=")
-        name, value = name.strip().lower(), value.strip()
-        if name == "max-age" and value.removeprefix("-").isdecimal():
-            # It wins over Expires (RFC 6265 section 4.1.2.2).
-            return int(value) <= 0
-        if name == "expires":
-            ends_at = parse_http_date(value)
-            if ends_at is not None and ends_at <= now:
-                return True
-    return False
+    pairs = (attribute.partition("=") for attribute in attributes)
+    found = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    max_age = found.get("max-age", "")
+    if max_age.removeprefix("-").isdecimal():
+        # It wins over Expires, wherever it stands (RFC 6265 section 4.1.2.2).
+        return int(max_age) <= 0
+    ends_at = parse_http_date(found.get("expires"))
+    return ends_at is not None and ends_at <= now

@@ -51,6 +51,7 @@ class Sending:
         order: Its place among the calls that begin or end a sign-in.
         sent_at: When it was sent (unix seconds).
         session: The session whose token it carries; `None` if it carries none of ours.
+        user_id: In whose name it was asked; `None` if in nobody's.
         free: Whether it carries no token of anybody's: the next sending may carry ours.
         count: How often it was sent again.
         last: Whether its token was refreshed for this very request.
@@ -59,6 +60,7 @@ class Sending:
     order: int
     sent_at: float
     session: Session | None = None
+    user_id: str | None = None
     free: bool = False
     count: int = 0
     last: bool = False
@@ -107,8 +109,10 @@ class Exchange:
             session = self.manager.session
             if session is not None and stated == f"Bearer {session.access_token}":
                 del headers[AUTHORIZATION]
+        # Whoever it is: the session may end, and another's begin, while a token is waited for.
+        asking = self.manager.session
         token = await self._token()
-        return self._write(headers, token, count=0, last=False)
+        return self._write(headers, token, count=0, last=False, user_id=_user_id(asking))
 
     def without_session(self, *, free: bool) -> Sending:
         """
@@ -148,9 +152,10 @@ class Exchange:
         except (SignInRequired, TemporaryError):
             # The refusal is the API's true answer; the engine has told what came of the session.
             return None
-        if token.value == refused or token.generation == 0 or not self._is_for(before):
+        if token.value == refused or token.generation == 0 or not self._is_for(sending):
             return None
-        return self._write(headers, token, count=sending.count + 1, last=last)
+        count, user_id = sending.count + 1, sending.user_id
+        return self._write(headers, token, count=count, last=last, user_id=user_id)
 
     async def read(self, sending: Sending, status: int, headers: responses.Headers) -> None:
         """
@@ -206,12 +211,12 @@ class Exchange:
         # the user gave it is the user's to renew.
         return sending.session is not None or sending.free
 
-    def _is_for(self, before: Session | None) -> bool:
+    def _is_for(self, sending: Sending) -> bool:
         # What was asked in one user's name is not asked again in another's.
         session = self.manager.session
-        if before is None or session is None:
-            return session is not None
-        return sessions.user_id_of(before) == sessions.user_id_of(session)
+        if session is None:
+            return False
+        return sending.user_id is None or sending.user_id == sessions.user_id_of(session)
 
     async def _token(self) -> AccessToken | None:
         try:
@@ -220,7 +225,13 @@ class Exchange:
             return None
 
     def _write(
-        self, headers: CIMultiDict[str], token: AccessToken | None, *, count: int, last: bool
+        self,
+        headers: CIMultiDict[str],
+        token: AccessToken | None,
+        *,
+        count: int,
+        last: bool,
+        user_id: str | None,
     ) -> Sending:
         settings = self.settings
         session = self.manager.session
@@ -253,6 +264,7 @@ class Exchange:
             order=self.manager.begin_sign_in(),
             sent_at=self.clock.now(),
             session=session,
+            user_id=_user_id(session) or user_id,
             free=free,
             count=count,
             last=last,
@@ -263,9 +275,10 @@ class Exchange:
         if session is not None and not _in_header(session):
             value = sessions.cookie_of(session, wire.ACCESS_COOKIE)
             cookies = {} if value is None else {wire.ACCESS_COOKIE: value}
-        if not cookies and (self.settings.transfer != "cookie" or COOKIE not in headers):
+        if not cookies and COOKIE not in headers:
             return
-        # The HTTP library may keep cookies as well: its copy may be of an older session.
+        # The HTTP library may keep cookies as well, also those of a back end that sets them
+        # unasked: its copy may be of a session that is over.
         ours = (wire.ACCESS_COOKIE, wire.REFRESH_COOKIE)
         header = with_cookies("; ".join(headers.getall(COOKIE, ())), cookies, without=ours)
         headers.popall(COOKIE, None)
@@ -276,9 +289,11 @@ class Exchange:
         before = sending.session
         if told.removed:
             if before is not None:
+                # A refusal may be about the token alone: some back ends (up to now those of the
+                # official SDKs, from CDI 5.6 on) clear one that another process has replaced.
                 over = self.is_refusal(status)
                 reason = "session_not_found" if over else "user"
-                await self.manager.discard(before, reason=reason)
+                await self.manager.discard(before, reason=reason, unless_newer=over)
             return
         found = sessions.session_in(
             told, prefer=self.settings.transfer, sent_at=sending.sent_at, now=now
@@ -300,6 +315,10 @@ class Exchange:
                 return
             event = TokenRefreshed
         await self.manager.adopt(found, event=event, order=sending.order)
+
+
+def _user_id(session: Session | None) -> str | None:
+    return None if session is None else sessions.user_id_of(session)
 
 
 def _in_header(session: Session) -> bool:

@@ -278,7 +278,17 @@ class SuperTokensProvider:
 
 
 def _secrets(session: Session | None) -> tuple[str | None, ...]:
-    return () if session is None else (session.access_token, session.refresh_token)
+    if session is None:
+        return ()
+    kept = session.extra.get(sessions.COOKIES)
+    cookies = kept.values() if isinstance(kept, Mapping) else ()
+    return (
+        session.access_token,
+        session.refresh_token,
+        sessions.anti_csrf_of(session),
+        # As they are sent: some with double quotes around them, which an echo may leave out.
+        *(value.strip('"') for value in cookies if isinstance(value, str)),
+    )
 
 
 def _object(response: Response) -> Mapping[str, Any]:

@@ -39,9 +39,13 @@ def test_a_cookie_that_has_ended_is_none(line):
 
 def test_a_cookie_lives_by_its_max_age():
     """Max-Age wins over Expires the other way round too, and nonsense counts as not there."""
-    lines = [f"a=b; Max-Age=5; Expires={PAST}", "c=d; Max-Age=soon; Expires=later"]
+    lines = [
+        f"a=b; Max-Age=5; Expires={PAST}",
+        f"b=c; Expires={PAST}; Max-Age=5",
+        "c=d; Max-Age=soon; Expires=later",
+    ]
 
-    assert {"a": "b", "c": "d"} == cookies_set(lines, now=NOW)
+    assert {"a": "b", "b": "c", "c": "d"} == cookies_set(lines, now=NOW)
 
 
 def test_the_last_of_a_name_counts():

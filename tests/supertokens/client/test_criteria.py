@@ -193,6 +193,36 @@ async def test_c04_a_late_answer_changes_nothing(desk, api, late):
     assert [] == recorder.of(SignedIn)
 
 
+async def test_c04_a_refusal_of_what_another_process_has_replaced_ends_nothing(
+    desk, api, tmp_path
+):
+    """Its tokens are taken from the store, and the request goes out with them."""
+    client, http = await desk.signed_in(store=FileStore(tmp_path))
+    recorder = await desk.record(client)
+    other = await desk.client(store=FileStore(tmp_path))
+    newer = await other.refresh_session()
+    api.faults["/x"] = [api.cleared(401, "unauthorised")]
+
+    assert 200 == (await get(http, f"{api.url}/x"))[0]
+
+    assert newer.access_token == client.session.access_token
+    assert ([], 1) == (recorder.of(SignedOut), api.refreshes)
+    assert await FileStore(tmp_path).load("default") is not None
+
+
+async def test_c04_a_session_that_its_app_ended_is_over_in_every_process(desk, api, tmp_path):
+    """An answer that is no refusal means the session, whichever token was sent."""
+    client, http = await desk.signed_in(store=FileStore(tmp_path))
+    other = await desk.client(store=FileStore(tmp_path))
+    await other.refresh_session()
+    api.faults["/x"] = [api.cleared(200, "bye")]
+
+    assert 200 == (await get(http, f"{api.url}/x"))[0]
+
+    assert client.session is None
+    assert await FileStore(tmp_path).load("default") is None
+
+
 async def test_c04_an_answer_after_signing_out_brings_nothing_back(desk, api):
     """A sign-out wins over a sign-in and over a swap that were under way."""
     client, http = await desk.signed_in()
@@ -338,6 +368,22 @@ async def test_c06_nobody_is_answered_in_anothers_name(desk, api):
     assert 401 == (await get(http, f"{api.url}/x"))[0]
     assert (1, 0) == (api.counts["/x"], api.refreshes)
     assert "bob" == await client.get_user_id()
+
+
+async def test_c06_nobody_is_answered_for_who_was_signed_out_meanwhile(desk, api):
+    """It waited in one user's name for a token, went out as nobody's, and stays that."""
+    client, http = await desk.signed_in(auto_refresh=False)
+    await desk.clock.advance(4000)
+
+    async def another_signs_in(_):
+        tokens = api.sign_in(sub="eve")
+        await client.adopt_tokens(tokens.access, tokens.refresh)
+
+    api.faults[BASE] = [api.cleared(401, "unauthorised")]
+    api.faults["/x"] = [another_signs_in]
+
+    assert 401 == (await get(http, f"{api.url}/x"))[0]
+    assert ("eve", 1) == (await client.get_user_id(), api.counts["/x"])
 
 
 async def test_c07_an_api_that_always_refuses_costs_one_refresh(desk, api):
@@ -770,6 +816,20 @@ async def test_c19_the_jar_of_the_http_library_cannot_bring_a_session_back(desk,
     http = await desk.http(client, cookie_jar=aiohttp.CookieJar(unsafe=True))
     await (await http.post(f"{api.url}/login")).read()
     await get(http, f"{api.url}/claim")
+    await client.sign_out()
+
+    assert 401 == (await get(http, f"{api.url}/x"))[0]
+    assert "Cookie" not in api.requests[-1].headers
+
+
+async def test_c19_cookies_that_nobody_asked_for_end_with_the_session(desk, api):
+    """A back end may answer with cookies whatever it is asked: the jar has them as well."""
+    client = await desk.client()
+    http = await desk.http(client, cookie_jar=aiohttp.CookieJar(unsafe=True))
+    api.faults["/login"] = [api.answer(api.sign_in(), "cookie")]
+    await (await http.post(f"{api.url}/login")).read()
+    assert 200 == (await get(http, f"{api.url}/x"))[0]
+    # The server would still take the access token, for as long as it is good.
     await client.sign_out()
 
     assert 401 == (await get(http, f"{api.url}/x"))[0]
