@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gc
 import json
@@ -10,10 +11,12 @@ import logging
 import pickle
 import traceback
 import types
+from urllib.parse import quote
 
 import aiohttp
 import attrs
 import pytest
+from multidict import CIMultiDict
 
 from async_auth import (
     ApiError,
@@ -31,18 +34,30 @@ from async_auth import (
     Session,
     SessionManager,
     StoreError,
+    TokenTheftDetected,
     WeakPassword,
 )
 from async_auth.gotrue import GoTrueClient
 from async_auth.integrations.aiohttp import bearer
 from async_auth.stores import FileStore, MemoryStore
-from async_auth.supertokens import AppInfo, BooleanClaim, SuperTokensBackend
+from async_auth.supertokens import (
+    AppInfo,
+    BooleanClaim,
+    SuperTokensBackend,
+    SuperTokensClient,
+)
 from async_auth.supertokens.backend.exchange import Exchange
 from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.supertokens.cdi import calls as cdi
+from async_auth.supertokens.client import responses
 from async_auth.supertokens.front_token import FrontToken
-from async_auth.testing import ManualClock, ScriptedTransport, SuperTokensCoreServer
+from async_auth.testing import (
+    EventRecorder,
+    ManualClock,
+    ScriptedTransport,
+    SuperTokensCoreServer,
+)
 
 PASSWORD = "pw-f00ba7-horse-staple"
 WRONG = "pw-wr0ng-battery"
@@ -505,6 +520,92 @@ async def test_what_is_told_is_not_shown(name, caplog, capfd):
     evidence.secrets.add(STRANGER)
     assert [] == [leaks for error in evidence.errors if (leaks := evidence.leaks(told(error)))]
     assert [] == [leaks for thing in evidence.things if (leaks := evidence.leaks(printed(thing)))]
+    assert [] == evidence.leaks(caplog.text + "".join(capfd.readouterr()))
+
+
+REFUSING, GRANTING = "csrf-5ec2e7-before", "csrf-5ec2e7-after"
+REFRESH = "refresh+5ec2e7/{}==.nonce.V2"
+
+
+def supertokens_answer(method, number, anti_csrf, *, refresh=True):
+    """Return the headers that set a session, and what is secret in them."""
+    payload = {"sub": "ada", "iat": 0, "exp": 9e9, "sessionHandle": "h", "antiCsrfToken": anti_csrf}
+    header = {"alg": "RS256", "typ": "JWT", "version": "5", "kid": "d-1", "number": number}
+    parts = [json.dumps(part).encode() for part in (header, payload)]
+    access = ".".join([base64.urlsafe_b64encode(part).decode().strip("=") for part in parts])
+    tokens = {"access": f"{access}.5ec2e7", "refresh": REFRESH.format(number)}
+    front = FrontToken(user_id="ada", expires_at=9e9 + number, payload=payload).encode()
+    headers = [("front-token", front), ("anti-csrf", anti_csrf)]
+    secrets = {*tokens.values(), front, anti_csrf}
+    for kind in ("access", "refresh") if refresh else ("access",):
+        if method == "header":
+            headers.append((f"st-{kind}-token", tokens[kind]))
+        else:
+            value = quote(tokens[kind])
+            secrets.add(value)
+            headers.append(("Set-Cookie", f's{kind.title()}Token="{value}"; Path=/'))
+    return CIMultiDict(headers), secrets
+
+
+@pytest.mark.parametrize("method", ["header", "cookie"])
+async def test_no_secret_of_a_supertokens_session_is_shown(method, caplog, capfd):
+    """Signed in, swapped, refreshed, refused by echoes, robbed, signed out: nothing is printed."""
+    caplog.set_level(logging.DEBUG)
+    evidence = Evidence()
+    first, second, third, fourth = (
+        supertokens_answer(method, number, anti_csrf, refresh=number != 2)
+        for number, anti_csrf in enumerate((REFUSING, REFUSING, GRANTING, GRANTING), start=1)
+    )
+    for _, secrets in (first, second, third, fourth):
+        evidence.secrets |= secrets
+    robbed = Response(401, {}, b'{"message": "token theft detected"}')
+    faults = [echoing(status) for status in (500, 429, 418, 302)]
+    wire = ScriptedTransport(Response(200, third[0], b"{}"), *faults, robbed, echoing(500))
+    client = SuperTokensClient(
+        "https://x.test",
+        token_transfer_method=method,
+        transport=wire,
+        auto_refresh=False,
+        post_api_hook=lambda *_: 1 / 0,
+    )
+    async with client:
+        recorder = EventRecorder(client)
+        await recorder.start()
+        for headers, _ in (first, second):
+            sent = CIMultiDict()
+            sending = evidence.keep(await client.exchange.begin(sent))
+            evidence.keep(responses.read_answer(headers, now=0.0))
+            await client.exchange.read(sending, 200, headers)
+            evidence.keep(client.session)
+        client.exchange.read_claims(b'{"claimValidationErrors": [{"id": "st-ev"}]}')
+        evidence.keep(await client.refresh_session(), await client.get_token())
+        for _ in faults:
+            with evidence.failing(AuthError):
+                await client.refresh_session()
+        with evidence.failing(TokenTheftDetected):
+            await client.refresh_session()
+        for wrong in (f"{PASSWORD}.{WRONG}", PASSWORD.encode(), ""):
+            with evidence.failing(AuthError):
+                await client.adopt_tokens(wrong, STRANGER, anti_csrf=HEADER)
+        with evidence.failing(AuthError):
+            await client.adopt_tokens(PINNED, STRANGER, front_token=PASSWORD)
+        await client.exchange.read(await client.exchange.begin(CIMultiDict()), 200, fourth[0])
+        evidence.keep(client.session)
+        with evidence.failing(ServerUnavailable):
+            await client.sign_out()
+        evidence.keep(client, *wire.requests, *recorder.events, *ours_in(client, recorder))
+        await recorder.stop()
+    evidence.errors += [event.error for event in recorder.events if hasattr(event, "error")]
+
+    shown = {type(thing).__name__ for thing in evidence.things}
+    assert {"SuperTokensClient", "Exchange", "Sending", "Told", "Settings", "SignedOut"} <= shown
+    assert [] == [leaks for error in evidence.errors if (leaks := evidence.leaks(told(error)))]
+    assert [] == [
+        (type(thing).__name__, leaks)
+        for thing in evidence.things
+        if (leaks := evidence.leaks(printed(thing)))
+    ]
+    assert "post_api_hook failed" in caplog.text
     assert [] == evidence.leaks(caplog.text + "".join(capfd.readouterr()))
 
 

@@ -280,15 +280,7 @@ class SuperTokensProvider:
 def _secrets(session: Session | None) -> tuple[str | None, ...]:
     if session is None:
         return ()
-    kept = session.extra.get(sessions.COOKIES)
-    cookies = kept.values() if isinstance(kept, Mapping) else ()
-    return (
-        session.access_token,
-        session.refresh_token,
-        sessions.anti_csrf_of(session),
-        # As they are sent: some with double quotes around them, which an echo may leave out.
-        *(value.strip('"') for value in cookies if isinstance(value, str)),
-    )
+    return (session.access_token, session.refresh_token, sessions.anti_csrf_of(session))
 
 
 def _object(response: Response) -> Mapping[str, Any]:
