@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 from harness import Aim, Report, Turn, set_up, take_turns
 from rotation import PlainLock, RotatingServer, signed_in_manager
+from supertokens_signed_in import signed_in_client
 
 DELAY = 0.05
 EXPIRED = -5.0
@@ -76,6 +77,12 @@ async def join_ours(server: RotatingServer) -> Any:
     return manager.get_token, manager.aclose
 
 
+async def join_supertokens(server: RotatingServer) -> Any:
+    """Return the `get_token` of our client of SuperTokens."""
+    client = await signed_in_client(server, expires_in=EXPIRED)
+    return client.get_token, client.aclose
+
+
 async def join_lock(server: RotatingServer) -> Any:
     """Return the plain lock's `get_token`."""
     return PlainLock(server, expires_in=EXPIRED).get_token, nothing
@@ -101,11 +108,13 @@ async def run(*, quick: bool) -> Report:
     """Measure; the full run takes about half a minute."""
     size = 1_000 if quick else 10_000
     ours, lock = f"async_auth, {size}", f"plain lock, {size}"
+    supertokens = f"async_auth, SuperTokens, {size}"
     few_ours, few_lock = f"async_auth, {SMALL}", f"plain lock, {SMALL}"
     authlib, supabase = f"Authlib, {size}", f"supabase_auth, {SMALL}"
     herds = {
         lock: Herd(size, join_lock),
         ours: Herd(size, join_ours),
+        supertokens: Herd(size, join_supertokens),
         authlib: Herd(size, join_authlib),
         few_lock: Herd(SMALL, join_lock),
         few_ours: Herd(SMALL, join_ours),
@@ -122,7 +131,7 @@ async def run(*, quick: bool) -> Report:
 
     turns, skipped = await set_up({who: factory(herd) for who, herd in herds.items()})
     samples = await take_turns(turns, rounds=2 if quick else 15)
-    for who in (ours, lock, few_ours, few_lock):
+    for who in (ours, supertokens, lock, few_ours, few_lock):
         herd = herds[who]
         assert (herd.requests, herd.failed) == (herd.turns, 0), f"{who}: more than one request."
     bases = {who: few_lock if herds[who].size == SMALL else lock for who in samples}
@@ -136,6 +145,7 @@ async def run(*, quick: bool) -> Report:
         facts={who: herds[who].facts() for who in samples},
         aims=[
             Aim(who=ours, at_most=1.15, base=lock),
+            Aim(who=supertokens, at_most=1.15, base=lock),
             Aim(who=few_ours, at_most=1.15, base=few_lock),
         ],
         skipped=skipped,

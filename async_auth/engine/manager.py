@@ -515,9 +515,7 @@ class SessionManager:
             return
         await self._sign_ins.sign_out(session, options)
 
-    async def discard(
-        self, session: Session, *, reason: str, unless_newer: bool = False
-    ) -> None:
+    async def discard(self, session: Session, *, reason: str, unless_newer: bool = False) -> None:
         """
         End *session* because a server said, outside a refresh, that it is over.
 

@@ -7,8 +7,8 @@ memory is the keeper's; the order of calls, not of answers, decides which sign-i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import attrs
 
@@ -22,6 +22,8 @@ from async_auth.errors import AuthSessionMissing, RefreshRejected, StoreError
 from async_auth.events import Event, UserUpdated
 from async_auth.ports import Clock, Provider
 from async_auth.session import Session
+
+T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -49,25 +51,19 @@ class SignIns:
         """Make *session* the current one, unless a later call has been faster."""
         flight: Flight[Session] = Flight(order=order)
         work = self._adopt(flight, session, event)
-        self.keeper.run(work, name="async_auth sign-in", outcome=flight)
-        await flight.wait()
-        return flight.result()
+        return await self._see_through(flight, work, name="async_auth sign-in")
 
     async def replace_user(self, session: Session, user: Any) -> None:
         """Make *user* that of the current session, if it is of *session*'s sign-in."""
         flight: Flight[None] = Flight()
         work = self._replace_user(flight, session, user)
-        self.keeper.run(work, name="async_auth user", outcome=flight)
-        await flight.wait()
-        flight.result()
+        await self._see_through(flight, work, name="async_auth user")
 
     async def amend(self, session: Session, change: Callable[[Session], Session | None]) -> None:
         """Make what *change* returns the current session, if that is *session*'s generation."""
         flight: Flight[None] = Flight()
         work = self._amend(flight, session, change)
-        self.keeper.run(work, name="async_auth amendment", outcome=flight)
-        await flight.wait()
-        flight.result()
+        await self._see_through(flight, work, name="async_auth amendment")
 
     async def sign_out(self, session: Session, options: dict[str, Any]) -> None:
         """End *session* here, then in the store, then at the server."""
@@ -86,9 +82,15 @@ class SignIns:
         """Do that, but take what another process has stored for the same sign-in meanwhile."""
         flight: Flight[None] = Flight()
         work = self._discard_unless_newer(flight, session, reason)
-        self.keeper.run(work, name="async_auth refusal", outcome=flight)
+        await self._see_through(flight, work, name="async_auth refusal")
+
+    async def _see_through(
+        self, flight: Flight[T], work: Coroutine[Any, Any, None], *, name: str
+    ) -> T:
+        """Do the work in a task of ours and wait for what it settles; waiting can be cancelled."""
+        self.keeper.run(work, name=name, outcome=flight)
         await flight.wait()
-        flight.result()
+        return flight.result()
 
     def _end(self, reason: str, *, by_call: bool = False) -> None:
         self.keeper.end(reason, by_call=by_call)
@@ -203,9 +205,7 @@ class SignIns:
     ) -> None:
         done: Flight[None] = Flight()
         work = self._end_everywhere(done, session, up, options)
-        self.keeper.run(work, name="async_auth sign-out", outcome=done)
-        await done.wait()
-        done.result()
+        await self._see_through(done, work, name="async_auth sign-out")
 
     async def _end_everywhere(
         self,

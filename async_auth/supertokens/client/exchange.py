@@ -239,8 +239,9 @@ class Exchange:
         if wire.RID not in headers:
             headers[wire.RID] = ANY_RID
         free = False
+        in_cookies = session is not None and sessions.transfer_of(session) == "cookie"
         own = headers.get(AUTHORIZATION)
-        if count and own is not None and (session is None or _in_header(session)):
+        if count and own is not None and not in_cookies:
             # What stands there since the last time is ours.
             del headers[AUTHORIZATION]
             own = None
@@ -251,12 +252,13 @@ class Exchange:
             session = None
             if own is None:
                 headers[AUTHORIZATION] = token.header
-        elif _in_header(session):
+        elif not in_cookies:
             if own is None:
                 headers[AUTHORIZATION] = token.header
             else:
                 session = None
-        self._write_cookies(headers, session)
+        if in_cookies or COOKIE in headers:
+            self._write_cookies(headers, session if in_cookies else None)
         anti_csrf = None if session is None else sessions.anti_csrf_of(session)
         if anti_csrf is not None:
             headers[wire.ANTI_CSRF] = anti_csrf
@@ -271,12 +273,8 @@ class Exchange:
         )
 
     def _write_cookies(self, headers: CIMultiDict[str], session: Session | None) -> None:
-        cookies: dict[str, str] = {}
-        if session is not None and not _in_header(session):
-            value = sessions.cookie_of(session, wire.ACCESS_COOKIE)
-            cookies = {} if value is None else {wire.ACCESS_COOKIE: value}
-        if not cookies and COOKIE not in headers:
-            return
+        value = None if session is None else sessions.cookie_of(session, wire.ACCESS_COOKIE)
+        cookies = {} if value is None else {wire.ACCESS_COOKIE: value}
         # The HTTP library may keep cookies as well, also those of a back end that sets them
         # unasked: its copy may be of a session that is over.
         ours = (wire.ACCESS_COOKIE, wire.REFRESH_COOKIE)
@@ -319,10 +317,6 @@ class Exchange:
 
 def _user_id(session: Session | None) -> str | None:
     return None if session is None else sessions.user_id_of(session)
-
-
-def _in_header(session: Session) -> bool:
-    return sessions.transfer_of(session) == "header"
 
 
 def _handle(session: Session) -> Any:

@@ -193,9 +193,7 @@ async def test_c04_a_late_answer_changes_nothing(desk, api, late):
     assert [] == recorder.of(SignedIn)
 
 
-async def test_c04_a_refusal_of_what_another_process_has_replaced_ends_nothing(
-    desk, api, tmp_path
-):
+async def test_c04_a_refusal_of_what_another_process_has_replaced_ends_nothing(desk, api, tmp_path):
     """Its tokens are taken from the store, and the request goes out with them."""
     client, http = await desk.signed_in(store=FileStore(tmp_path))
     recorder = await desk.record(client)
@@ -999,6 +997,57 @@ async def test_a_web_socket_is_opened_with_the_token(desk, api):
         assert aiohttp.WSMsgType.CLOSE == (await socket.receive()).type
 
     assert (1, 2) == (api.refreshes, client.session.generation)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE"])
+async def test_methods_without_bodies_are_sent_again_as_they_were(desk, api, method):
+    """Their refusals may have no body to read either."""
+    _, http = await desk.signed_in()
+    api.expire()
+
+    async with http.request(method, f"{api.url}/x") as response:
+        assert 200 == response.status
+
+    assert [method] * 2 == [each.method for each in api.requests if each.path == "/x"]
+    assert 1 == api.refreshes
+
+
+async def test_a_login_that_redirects_is_followed_with_the_new_session(desk, api):
+    """The session is taken from the redirect, for the request that follows it."""
+    client = await desk.client()
+    http = await desk.http(client)
+    moved = api.answer(api.sign_in(), "header")
+    moved.set_status(303)
+    moved.headers["Location"] = "/home"
+    api.faults["/login"] = [moved]
+
+    async with http.post(f"{api.url}/login") as response:
+        assert (200, "/home") == (response.status, response.url.path)
+
+    assert ["POST", "GET"] == [request.method for request in api.requests]
+    assert client.session.access_token in api.requests[-1].headers["Authorization"]
+
+
+async def test_a_streamed_answer_is_handed_over_at_its_head(desk, api):
+    """What it says of the session is in its headers: nobody waits for its end."""
+    client, http = await desk.signed_in()
+    gate, tokens = asyncio.Event(), api.issue("handle-1", refresh=False, colour="red")
+
+    async def stream(request):
+        response = web.StreamResponse(headers=api.answer(tokens, "header").headers)
+        response.headers.popall("Content-Length", None)
+        await response.prepare(request)
+        await response.write(b"first")
+        await gate.wait()
+        await response.write(b" last")
+        return response
+
+    api.faults["/stream"] = [stream]
+    async with http.get(f"{api.url}/stream") as response:
+        assert b"first" == await response.content.readany()
+        assert tokens.access == client.session.access_token
+        gate.set()
+        assert b" last" == await response.read()
 
 
 async def test_a_rotation_by_a_route_of_the_app_is_taken(desk, api):

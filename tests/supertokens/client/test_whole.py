@@ -14,7 +14,12 @@ import pytest
 from aiohttp import web
 
 from async_auth.core.policy import RefreshPolicy
-from async_auth.errors import NetworkError, RefreshRejected, TemporaryError
+from async_auth.errors import (
+    AuthSessionMissing,
+    NetworkError,
+    RefreshRejected,
+    TemporaryError,
+)
 from async_auth.events import RefreshFailed, SignedOut, TokenRefreshed
 from async_auth.integrations.aiohttp import supertokens_middleware
 from async_auth.session import Status
@@ -31,11 +36,24 @@ LIFE = 3600
 REFRESH = "/auth/session/refresh"
 
 
+class Ahead:
+    """A server's clock: by some seconds ahead of the test's."""
+
+    def __init__(self, clock, seconds):
+        self.clock, self.seconds = clock, seconds
+        self.monotonic, self.sleep = clock.monotonic, clock.sleep
+
+    def now(self):
+        """Return the server's time."""
+        return self.clock.now() + self.seconds
+
+
 class Whole:
     """A core, a back end before it, an application of it, and clients."""
 
-    def __init__(self, core, clock, version, exits):
+    def __init__(self, core, clock, version, exits, *, theirs):
         self.core, self.clock, self.version, self.exits = core, clock, version, exits
+        self.theirs = theirs
         self.backend = None
         self.url = ""
         self.paths = []
@@ -47,7 +65,7 @@ class Whole:
             self.core.url,
             app=AppInfo("app", self.url, self.url),
             cdi_version=self.version,
-            clock=self.clock,
+            clock=self.theirs,
             **options,
         )
         self.exits.push_async_callback(self.backend.aclose)
@@ -117,6 +135,11 @@ class Whole:
             await response.read()
             return response.status
 
+    async def until(self, condition):
+        """Let everything run until *condition* holds; the runner's timeout ends what never does."""
+        while not condition():  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0)
+
     async def record(self, client):
         """Record the client's events from now on."""
         recorder = EventRecorder(client)
@@ -143,13 +166,14 @@ async def make_whole(serve, manual_clock, make_key):
     """Return a function that makes all of it, with options for the back end."""
     async with AsyncExitStack() as exits:
 
-        async def make(**options):
+        async def make(*, version, ahead=0.0, **options):
+            theirs = Ahead(manual_clock, ahead) if ahead else manual_clock
             core = await exits.enter_async_context(
                 SuperTokensCoreServer(
-                    clock=manual_clock, access_token_validity=LIFE, make_key=make_key
+                    clock=theirs, access_token_validity=LIFE, make_key=make_key
                 )
             )
-            found = Whole(core, manual_clock, options.pop("version"), exits)
+            found = Whole(core, manual_clock, version, exits, theirs=theirs)
             await found.start(serve, **options)
             return found
 
@@ -230,17 +254,29 @@ async def test_fifty_requests_meet_an_expired_token(whole, method):
     assert 200 == await whole.get(http, "/database")
 
 
-async def test_signing_out_while_refreshing(whole):
-    """The sign-out wins, whoever answers first."""
-    client, http = await whole.signed_in()
+@pytest.mark.parametrize("slow", ["/recipe/session/refresh", "/recipe/session/remove"])
+async def test_signing_out_while_refreshing(whole, slow, tmp_path):
+    """The sign-out wins, whoever answers first; whoever waited for the refresh is told so."""
+    store = FileStore(tmp_path)
+    client, http = await whole.signed_in(store=store)
+    recorder = await whole.record(client)
+    whole.core.faults.add(slow, delay=5)
 
     refresh = asyncio.create_task(client.refresh_session())
-    await asyncio.sleep(0)
-    await client.sign_out()
-    await asyncio.gather(refresh, return_exceptions=True)
+    await whole.until(lambda: whole.refreshes)
+    signing_out = asyncio.create_task(client.sign_out())
+    await whole.until(lambda: "/auth/signout" in whole.paths)
+    await whole.clock.advance(6)
+    with pytest.raises(AuthSessionMissing):
+        await refresh
+    await signing_out
 
-    assert client.session is None
+    assert (None, []) == (client.session, list(whole.core.sessions))
+    assert ["user"] == [event.reason for event in recorder.of(SignedOut)]
+    assert [] == recorder.of(TokenRefreshed)
     assert 401 == await whole.get(http, "/x")
+    await client.aclose()  # what was sent has landed by now
+    assert await store.load("default") is None
 
 
 async def test_the_core_is_down_for_a_minute(whole):
@@ -276,6 +312,42 @@ async def test_every_first_answer_to_a_refresh_is_lost(whole, wire_of):
 
     assert 6 == whole.refreshes
     await transport.aclose()
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+async def test_the_servers_clock_is_an_hour_off(make_whole, version, ahead):
+    """A token lives as long as it did, background refreshes come in time, and no sooner."""
+    whole = await make_whole(version=version, ahead=ahead)
+    client, http = await whole.signed_in()
+    recorder = await whole.record(client)
+
+    for count in range(1, 4):
+        left = client.session.expires_at - whole.clock.now()
+        assert 0.95 * LIFE - 2 <= left <= LIFE
+        assert 200 == await whole.get(http, "/x")
+        await whole.clock.advance(left - 60)
+        assert (200, count - 1) == (await whole.get(http, "/x"), whole.refreshes)
+        await whole.clock.advance(51)
+        await recorder.wait_for(TokenRefreshed, count)
+
+    await client.sign_out()
+    assert [] == list(whole.core.sessions)
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+async def test_tokens_from_elsewhere_of_a_server_whose_clock_is_off(make_whole, version, ahead):
+    """Nothing tells it with them: the first refusal, or the first refresh, does."""
+    whole = await make_whole(version=version, ahead=ahead)
+    first, _ = await whole.signed_in(auto_refresh=False)
+    client = await whole.client(auto_refresh=False)
+    await client.adopt_tokens(first.session.access_token, first.session.refresh_token)
+    http = await whole.http(client)
+    await whole.clock.advance(LIFE)
+
+    assert 200 == await whole.get(http, "/x")
+    assert 1 == whole.refreshes
+    left = client.session.expires_at - whole.clock.now()
+    assert 0.95 * LIFE - 2 <= left <= LIFE
 
 
 async def test_a_theft_ends_the_session(whole, tmp_path):
