@@ -17,8 +17,10 @@ import contextlib
 import math
 import os
 import weakref
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from async_auth.core.cookie_header import with_cookies
 from async_auth.errors import ConfigurationError, NetworkError, ProtocolError
 from async_auth.http_messages import Request, Response
 
@@ -45,11 +47,19 @@ class AiohttpTransport:
 
     Args:
         http: An `aiohttp.ClientSession` of yours. It is never closed by us, its middlewares and
-            its `raise_for_status` do not apply, its cookies, proxies and headers do.
+            its `raise_for_status` do not apply, its cookies, proxies and headers do; but a
+            request's own cookies win.
+        withheld_cookies: The names of cookies of its jar that are never sent.
     """
 
-    def __init__(self, http: aiohttp.ClientSession | None = None) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession | None = None,
+        *,
+        withheld_cookies: Iterable[str] = (),
+    ) -> None:
         self._lent = http
+        self._withheld = frozenset(withheld_cookies)
         self._own: OwnHttp | None = None
 
     def __repr__(self) -> str:
@@ -80,7 +90,7 @@ class AiohttpTransport:
         failure: NetworkError | ConfigurationError
         cause: OSError | None = None
         try:
-            return await exchange(http, request, timeout)
+            return await exchange(http, request, timeout, withheld=self._withheld)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             failure, cause = describe(error, request)
         except (AssertionError, RuntimeError, ValueError) as error:
@@ -231,7 +241,13 @@ def usable(http: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> aioh
     return http
 
 
-async def exchange(http: aiohttp.ClientSession, request: Request, timeout: float) -> Response:
+async def exchange(
+    http: aiohttp.ClientSession,
+    request: Request,
+    timeout: float,
+    *,
+    withheld: frozenset[str] = frozenset(),
+) -> Response:
     """Send *request* through *http*, in aiohttp's words and with its exceptions."""
     import aiohttp
 
@@ -244,7 +260,7 @@ async def exchange(http: aiohttp.ClientSession, request: Request, timeout: float
         allow_redirects=False,
         raise_for_status=False,
         auto_decompress=True,
-        middlewares=(),
+        middlewares=own_cookies_last(request, withheld),
         timeout=aiohttp.ClientTimeout(
             total=seconds,
             connect=seconds * CONNECT_SHARE,
@@ -262,6 +278,35 @@ async def exchange(http: aiohttp.ClientSession, request: Request, timeout: float
                     status=response.status,
                 )
         return Response(response.status, response.headers, bytes(body))
+
+
+def own_cookies_last(
+    request: Request, withheld: frozenset[str]
+) -> tuple[aiohttp.ClientMiddlewareType, ...]:
+    """
+    Return the middleware that lets the cookies of *request* win over those of the session's jar.
+
+    aiohttp has it the other way round, and writes their values anew.
+
+    Args:
+        request: Its cookies are sent byte for byte.
+        withheld: The names of cookies that the jar does not send at all.
+    """
+    stated = [part.strip() for part in request.headers.get("Cookie", "").split(";")]
+    own = {name: value for name, _, value in (part.partition("=") for part in stated) if name}
+    if not own and not withheld:
+        return ()
+
+    async def restore(
+        sent: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        header = with_cookies(sent.headers.get("Cookie"), own, without=withheld | own.keys())
+        sent.headers.popall("Cookie", None)
+        if header:
+            sent.headers["Cookie"] = header
+        return await handler(sent)
+
+    return (restore,)
 
 
 def describe(error: Exception, request: Request) -> tuple[NetworkError, OSError | None]:

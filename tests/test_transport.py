@@ -21,6 +21,7 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from yarl import URL
 
 from async_auth.errors import ConfigurationError, NetworkError, ProtocolError
 from async_auth.http_messages import Request, Response
@@ -158,6 +159,33 @@ async def test_a_lent_session_keeps_to_the_port(serve):
         assert "1" == site.requests[0].headers["X-Mine"]
         assert not http.closed
     assert "AiohttpTransport(http=<lent>)" == repr(transport)
+
+
+@pytest.mark.parametrize(
+    "own, withheld, expected",
+    [
+        (None, (), {"theme=dark", "sid=jar"}),
+        (None, ("sid",), {"theme=dark"}),
+        (None, ("sid", "theme"), set()),
+        ('sid="a%2B="', (), {"theme=dark", 'sid="a%2B="'}),
+        ('sid="a%2B="', ("sid", "theme"), {'sid="a%2B="'}),
+    ],
+)
+async def test_the_cookies_of_a_request_win_over_those_of_a_lent_session(
+    serve, own, withheld, expected
+):
+    """They are sent byte for byte, the jar's others beside them, but for those withheld."""
+    site = await serve(echo)
+    jar = aiohttp.CookieJar(unsafe=True)
+    jar.update_cookies({"theme": "dark", "sid": "jar"}, URL(site.url))
+
+    async with aiohttp.ClientSession(cookie_jar=jar) as http:
+        transport = AiohttpTransport(http, withheld_cookies=withheld)
+        headers = () if own is None else {"Cookie": own}
+        await transport.send(Request("GET", site.url, headers), timeout=5)
+
+    sent = site.requests[0].headers.get("Cookie", "")
+    assert expected == {part for part in sent.split("; ") if part}
 
 
 async def test_a_closed_lent_session_is_named():

@@ -25,6 +25,7 @@ from async_auth.errors import (
 )
 from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
 from async_auth.session import Session
+from async_auth.supertokens import wire
 from async_auth.supertokens.claims.checking import failures
 from async_auth.supertokens.claims.validator import ClaimValidator
 from async_auth.supertokens.client import responses, sessions
@@ -132,7 +133,7 @@ class SuperTokensClient(Facade):
                 store=store,
                 lock=lock,
                 policy=policy,
-                transport=AiohttpTransport(http) if http is not None else transport,
+                transport=transport if http is None else _lent(http),
                 clock=self._clock,
                 auto_refresh=auto_refresh,
                 key=key,
@@ -334,3 +335,8 @@ class SuperTokensClient(Facade):
     def _server_now(self) -> float:
         session = self.manager.session
         return self._clock.now() + (0.0 if session is None else sessions.skew_of(session))
+
+
+def _lent(http: ClientSession) -> AiohttpTransport:
+    # What its jar knows of a session may be older than the store: sent again, that is a theft.
+    return AiohttpTransport(http, withheld_cookies=(wire.ACCESS_COOKIE, wire.REFRESH_COOKIE))

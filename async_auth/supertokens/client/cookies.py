@@ -1,4 +1,4 @@
-"""Cookies as a client keeps and sends them: byte for byte. Pure.
+"""Cookies as a client keeps them: byte for byte. Pure.
 
 SuperTokens' back ends write the values of their cookies in two ways, percent-encoded and in
 double quotes or not, and some proxies are particular: so a value is kept as it came.
@@ -6,7 +6,7 @@ double quotes or not, and some proxies are particular: so a value is kept as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from async_auth.core.retry_after import parse_http_date
 
@@ -30,24 +30,6 @@ def cookies_set(lines: Iterable[str], *, now: float) -> dict[str, str]:
         if value.strip('"') and not _has_ended(attributes, now):
             found[name.strip(" \t")] = value
     return found
-
-
-def with_cookies(header: str | None, cookies: Mapping[str, str], *, without: Iterable[str]) -> str:
-    """
-    Return a `Cookie` header with *cookies* in it, the others left as they stand.
-
-    Args:
-        header: What is there already.
-        cookies: What is added, by name; values byte for byte.
-        without: The names of those that are taken out first.
-    """
-    names = frozenset(without)
-    kept = [
-        part.strip(" \t")
-        for part in (header or "").split(";")
-        if part.strip(" \t") and part.partition("=")[0].strip(" \t") not in names
-    ]
-    return "; ".join([*kept, *(f"{name}={value}" for name, value in cookies.items())])
 
 
 def _has_ended(attributes: Iterable[str], now: float) -> bool:

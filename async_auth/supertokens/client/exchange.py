@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from async_auth.core.cookie_header import with_cookies
 from async_auth.errors import (
     AuthSessionMissing,
     ManagerClosed,
@@ -25,7 +26,6 @@ from async_auth.events import ApiInvalidClaim, SignedIn, TokenRefreshed
 from async_auth.session import AccessToken, Session
 from async_auth.supertokens import wire
 from async_auth.supertokens.client import responses, sessions
-from async_auth.supertokens.client.cookies import with_cookies
 from async_auth.supertokens.client.responses import Told
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from async_auth.core.cookie_header import with_cookies
 from async_auth.core.plain_json import number, plain, read_json
 from async_auth.core.redaction import safe_text
 from async_auth.core.retry_after import parse_retry_after
@@ -29,7 +30,6 @@ from async_auth.http_messages import Request, Response
 from async_auth.session import Session
 from async_auth.supertokens import wire
 from async_auth.supertokens.client import sessions
-from async_auth.supertokens.client.cookies import with_cookies
 from async_auth.supertokens.client.responses import read_answer
 from async_auth.supertokens.client.settings import ApiAction, Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from async_auth.supertokens.client.cookies import cookies_set, with_cookies
+from async_auth.supertokens.client.cookies import cookies_set
 
 NOW = 1_700_000_000.0
 PAST, FUTURE = "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 2099 00:00:00 GMT"
@@ -51,20 +51,3 @@ def test_a_cookie_lives_by_its_max_age():
 def test_the_last_of_a_name_counts():
     """As in a browser; one that clears an older cookie of that name does not."""
     assert {"a": "2"} == cookies_set(["a=1", "a=2", "a=; Domain=.old.test"], now=NOW)
-
-
-@pytest.mark.parametrize(
-    "header, expected",
-    [
-        (None, 'sAccessToken="x%2F"'),
-        ("theme=dark; x", 'theme=dark; x; sAccessToken="x%2F"'),
-        ("sAccessToken=old;theme=dark;sRefreshToken=r", 'theme=dark; sAccessToken="x%2F"'),
-    ],
-)
-def test_c19_cookies_are_added_to_those_of_others(header, expected):
-    """Ours replace older ones of ours; others' stay as they stand."""
-    found = with_cookies(
-        header, {"sAccessToken": '"x%2F"'}, without=("sAccessToken", "sRefreshToken")
-    )
-
-    assert expected == found

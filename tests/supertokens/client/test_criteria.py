@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -832,6 +833,29 @@ async def test_c19_cookies_that_nobody_asked_for_end_with_the_session(desk, api)
 
     assert 401 == (await get(http, f"{api.url}/x"))[0]
     assert "Cookie" not in api.requests[-1].headers
+
+
+@pytest.mark.parametrize("method", ["header", "cookie"])
+async def test_c19_the_jar_of_a_lent_session_takes_no_part_in_our_own_requests(desk, api, method):
+    """It knows a refresh token of before: sent in place of ours, that would be a theft."""
+    jar = aiohttp.CookieJar(unsafe=True)
+    lent = await desk.exits.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
+    client = await desk.client(http=lent, token_transfer_method=method)
+    options = {"middlewares": [supertokens_middleware(client)]}
+    api.faults["/login"] = [api.answer(api.sign_in(), "cookie")]
+    await (await lent.post(f"{api.url}/login", **options)).read()
+    tokens = api.sign_in()
+    pair = [tokens.access, tokens.refresh]
+    await client.adopt_tokens(*(quote(token) if method == "cookie" else token for token in pair))
+    handle = api.tokens[tokens.access][0]
+
+    await client.refresh_session()
+    refresh = api.requests[-1]
+    await client.sign_out()
+
+    sent = f"sRefreshToken={quote(tokens.refresh)}" if method == "cookie" else None
+    assert (BASE, sent) == (refresh.path, refresh.headers.get("Cookie"))
+    assert handle not in api.alive
 
 
 async def test_c19_a_cookie_session_survives_a_restart(desk, api, tmp_path):
