@@ -169,9 +169,7 @@ async def make_whole(serve, manual_clock, make_key):
         async def make(*, version, ahead=0.0, **options):
             theirs = Ahead(manual_clock, ahead) if ahead else manual_clock
             core = await exits.enter_async_context(
-                SuperTokensCoreServer(
-                    clock=theirs, access_token_validity=LIFE, make_key=make_key
-                )
+                SuperTokensCoreServer(clock=theirs, access_token_validity=LIFE, make_key=make_key)
             )
             found = Whole(core, manual_clock, version, exits, theirs=theirs)
             await found.start(serve, **options)
