@@ -181,7 +181,13 @@ async def open_aiohttp(url, client, exits):
 
 async def open_httpx(url, client, exits):
     """Call by httpx."""
-    http = httpx.AsyncClient(auth=SuperTokensAuth(client), trust_env=False, verify=NO_TLS)
+    http = httpx.AsyncClient(
+        auth=SuperTokensAuth(client),
+        trust_env=False,
+        verify=NO_TLS,
+        # supertokens-python takes its time with fifty at once; httpx would give it five seconds.
+        timeout=120,
+    )
     await exits.enter_async_context(http)
 
     async def post(path):
