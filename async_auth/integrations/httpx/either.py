@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     import httpx2
 
     # The two say the same of different classes; whoever overrides the flows says it of both.
-    class Base(httpx.Auth, httpx2.Auth):  # type: ignore[misc]
+    class Base(httpx.Auth, httpx2.Auth):  # type: ignore[misc]  # one flow, either's requests
         """What either client takes for an `auth=`."""
 else:
     #: What either client takes for an `auth=`.

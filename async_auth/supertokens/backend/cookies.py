@@ -12,9 +12,10 @@ import math
 from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Literal
-from urllib.parse import quote, unquote
 
 import attrs
+
+from async_auth.supertokens.cookie_values import decode_value, encode_value
 
 SameSite = Literal["lax", "strict", "none"]
 #: Which cookie a browser replaces: name, path and domain (RFC 6265 section 5.3 step 11).
@@ -22,20 +23,6 @@ CookieKey = tuple[str, str, str]
 
 #: The last second of the year 9999: RFC 6265 section 5.1.1 knows years of four digits.
 _LATEST = 253402300799
-
-
-def encode_value(value: str) -> str:
-    """Return *value* as it stands in a cookie. Half of a surrogate pair becomes `?`."""
-    text = quote(value, errors="replace")
-    # RFC 6265 would have the slash bare, but Python's `http.cookies` does not.
-    return text if text and "/" not in text else f'"{text}"'
-
-
-def decode_value(text: str) -> str:
-    """Return what `encode_value()` or another back end's like made *text* of. Never raises."""
-    if len(text) > 1 and text.startswith('"') and text.endswith('"'):
-        text = text[1:-1]
-    return unquote(text) if "%" in text else text
 
 
 def parse_cookies(headers: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -13,11 +13,12 @@ from typing import Any, Literal, cast
 import attrs
 
 from async_auth.errors import ConfigurationError
-from async_auth.supertokens.backend.app import AppInfo, checked_path
+from async_auth.supertokens.addresses import checked_path
+from async_auth.supertokens.backend.app import AppInfo
 from async_auth.supertokens.backend.cookies import SameSite
 from async_auth.supertokens.backend.incoming import Incoming
-from async_auth.supertokens.backend.sites import is_local
 from async_auth.supertokens.cdi.calls import checked_tenant
+from async_auth.supertokens.sites import is_local
 
 #: Which transfer methods are taken; `any` leaves it to each front end.
 Accepted = Literal["any", "header", "cookie"]

@@ -16,8 +16,8 @@ from async_auth.errors import Malformed, ProtocolError
 from async_auth.session import Session
 from async_auth.supertokens import access_token as tokens
 from async_auth.supertokens import wire
-from async_auth.supertokens.backend.cookies import decode_value, encode_value
 from async_auth.supertokens.client.responses import Told
+from async_auth.supertokens.cookie_values import decode_value, encode_value
 from async_auth.supertokens.front_token import FrontToken
 from async_auth.supertokens.wire import TransferMethod
 

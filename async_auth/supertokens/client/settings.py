@@ -15,7 +15,7 @@ import attrs
 from async_auth.core.hosts import is_loopback
 from async_auth.errors import ConfigurationError
 from async_auth.http_messages import Request, Response
-from async_auth.supertokens.backend.app import checked_domain, checked_path
+from async_auth.supertokens.addresses import checked_domain, checked_path
 from async_auth.supertokens.client.interception import Interception
 from async_auth.supertokens.wire import TransferMethod
 

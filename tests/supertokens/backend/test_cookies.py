@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from async_auth.supertokens.backend.cookies import (
     SetCookie,
-    decode_value,
-    encode_value,
     key_of_line,
     parse_cookies,
 )
+from async_auth.supertokens.cookie_values import decode_value, encode_value
 
 #: What can stand in UTF-8.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

@@ -25,7 +25,6 @@ from async_auth.core.jwt import peek
 from async_auth.supertokens.backend import anti_csrf
 from async_auth.supertokens.backend.answers import REFRESHED, answer_to, signed_out
 from async_auth.supertokens.backend.attach import ACCESS_COOKIE_LIFE, SessionTokens, attach
-from async_auth.supertokens.backend.cookies import decode_value
 from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.outgoing import Outgoing
 from async_auth.supertokens.backend.transfer import (
@@ -33,6 +32,7 @@ from async_auth.supertokens.backend.transfer import (
     creation_method,
     refresh_token_of,
 )
+from async_auth.supertokens.cookie_values import decode_value
 from async_auth.supertokens.front_token import FrontToken
 
 RECORDINGS = Path(__file__).parents[2] / "recordings" / "supertokens.json"

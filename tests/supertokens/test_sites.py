@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from async_auth.supertokens.backend.sites import is_local, site_of
+from async_auth.supertokens.sites import is_local, site_of
 
 
 @pytest.mark.parametrize(
