@@ -1,13 +1,15 @@
 """A store on disk, for every process of this machine that names the same folder.
 
 Promises what `session_file.py` promises of each file, for any key, without blocking the event
-loop. Files are 0600 in a folder that is made 0700. Does not encrypt, and does not reach other
-machines: a folder on a network file system is as good as that system's flock and rename.
+loop. Files are 0600 in a folder that is made 0700. Does not encrypt (`encrypted.py` does), and
+does not reach other machines: a folder on a network file system is as good as that system's flock
+and rename, and told to the log.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +18,7 @@ from async_auth.ports import Record
 from async_auth.stores.copies import copy_record
 from async_auth.stores.file_lock import FileLock
 from async_auth.stores.file_names import file_name
+from async_auth.stores.file_watch import FileWatch
 from async_auth.stores.session_file import Losses, SessionFile, remove_leftovers
 from async_auth.stores.threads import file_threads
 
@@ -32,8 +35,8 @@ class FileStore:
             for program state (`$XDG_STATE_HOME`, `~/.local/state`).
 
     Raises:
-        ConfigurationError: *folder* is no path or a file is in the way, or this system has no
-            file locks.
+        ConfigurationError: *folder* is no path or a file is in the way; this system has no file
+            locks, or locks on that file system keep nobody out.
         StoreError: *folder* cannot be made or written to.
     """
 
@@ -111,6 +114,32 @@ class FileStore:
             StoreError: The file cannot be removed.
         """
         await file_threads.run(partial(self._file(key).remove, expected=expected))
+
+    def watch(self, key: str) -> AsyncIterator[Record | None]:
+        """
+        Yield the record under *key* each time somebody, this process included, has changed it.
+
+        Changes count from this call on. Those that follow each other closely may come as one: what
+        is yielded is what is there. On a local disk of Linux it comes as soon as it is written
+        (inotify); elsewhere the file is read twice a second. A file that cannot be read as a
+        record is left to `load()`.
+
+        Args:
+            key: Any string.
+
+        Returns:
+            An async iterator that never ends, with an `aclose()`. Its steps raise StoreError if
+            the file cannot be read; the next step tries again.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        file = self._file(key)
+
+        async def record(content: bytes | None) -> Record | None:
+            return file.parse(content)
+
+        return FileWatch(file.path, file.content, record)
 
     def _file(self, key: str) -> SessionFile:
         return SessionFile(self._folder / f"{file_name(key)}.json", self._losses)

@@ -15,8 +15,8 @@ import random
 from pathlib import Path
 
 from async_auth.errors import ConfigurationError, LockTimeout
-from async_auth.stores.file_names import file_name
-from async_auth.stores.flock import LockedFile, require_flock, try_lock
+from async_auth.stores.file_names import GUARD, file_name
+from async_auth.stores.flock import LockedFile, require_exclusion, require_flock, try_lock
 from async_auth.stores.folders import prepare_folder
 from async_auth.stores.memory_lock import MemoryLock
 from async_auth.stores.os_errors import store_error
@@ -98,7 +98,8 @@ class FileLock:
         timeout: Seconds to wait for other holders; `None` for as long as it takes.
 
     Raises:
-        ConfigurationError: An argument is wrong, or this system has no file locks.
+        ConfigurationError: An argument is wrong, this system has no file locks, or those of the
+            folder's file system keep nobody out.
         StoreError: The folder cannot be made or written to.
     """
 
@@ -109,6 +110,7 @@ class FileLock:
         if timeout is not None and not timeout > 0:
             raise ConfigurationError(f"timeout: must be seconds above 0 or None; got {timeout!r}.")
         self._folder = prepare_folder(folder)
+        require_exclusion(self._folder / GUARD)
         self._timeout = timeout
 
     @property

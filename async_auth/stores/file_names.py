@@ -10,6 +10,9 @@ import base64
 import hashlib
 import re
 
+#: The lock file of a whole folder; no key's name is like it.
+GUARD = "store.guard"
+
 SLUG_MAX = 40
 #: Of SHA-256: 160 bits, which make 32 characters. Two keys with one hash would be the first ever.
 HASH_BYTES = 20

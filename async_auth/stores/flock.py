@@ -19,6 +19,7 @@ from types import ModuleType
 
 from async_auth.errors import ConfigurationError
 from async_auth.stores.forks import reset_in_child
+from async_auth.stores.os_errors import store_error
 
 UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -88,6 +89,37 @@ def try_lock(path: Path) -> LockedFile | None:
         raise
     os.close(descriptor)
     return None
+
+
+def require_exclusion(path: Path) -> None:
+    """
+    Make sure that a lock on *path* keeps a second opener out.
+
+    Some file systems (of user space, above all) say yes to every flock. If somebody else has the
+    lock at this moment that is proof enough.
+
+    Raises:
+        ConfigurationError: It keeps nobody out.
+        StoreError: The file system has no locks, or the file cannot be opened.
+    """
+    try:
+        first = try_lock(path)
+        if first is None:
+            return
+        try:
+            second = try_lock(path)
+        finally:
+            first.release()
+    except OSError as error:
+        raise store_error("cannot lock", path, error) from error
+    # None as well if the file was removed in between: then the next lock is on a new one.
+    if second is not None:
+        second.release()
+        raise ConfigurationError(
+            f"folder: locks in {path.parent} keep nobody out (two openers of {path.name} got the "
+            "same one), so two processes could spend one refresh token; name a folder on a local "
+            "disk, or use a store on a server."
+        )
 
 
 def open_lock_file(path: Path) -> int:

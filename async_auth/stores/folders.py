@@ -8,6 +8,7 @@ from logging import getLogger
 from pathlib import Path
 
 from async_auth.errors import ConfigurationError, StoreError
+from async_auth.stores.mounts import mount_of
 from async_auth.stores.os_errors import store_error
 
 logger = getLogger("async_auth.stores")
@@ -54,6 +55,7 @@ def prepare_folder(folder: str | os.PathLike[str] | None) -> Path:
             "change its mode or owner, or name another folder."
         )
     warn_if_shared(path)
+    warn_if_remote(path)
     return path
 
 
@@ -86,4 +88,25 @@ def warn_if_shared(path: Path) -> None:
             "Other users may replace the sessions in %s (mode %o); chmod it to 700.",
             path,
             stat.S_IMODE(mode),
+        )
+
+
+def warn_if_remote(path: Path) -> None:
+    """Log a warning if *path* is on a network file system, and say what that means for it."""
+    mount = mount_of(path)
+    if mount is None or not mount.remote:
+        return
+    where = f"{path} is on a network file system ({mount.kind} at {mount.point})"
+    if loose := mount.local_locks:
+        logger.warning(
+            "%s whose locks do not leave this machine (%s): a second machine on this folder would "
+            "spend the same refresh token. Use it from one machine only, or a store on a server.",
+            where,
+            loose,
+        )
+    else:
+        logger.warning(
+            "%s: sessions in it are as safe as its server's locks and renames, and what another "
+            "machine writes is found by looking. For several machines use a store on a server.",
+            where,
         )

@@ -20,6 +20,7 @@ import attrs
 
 from async_auth.errors import StoreError
 from async_auth.ports import Record
+from async_auth.stores.file_names import GUARD
 from async_auth.stores.flock import try_lock
 from async_auth.stores.generations import check_generation
 from async_auth.stores.os_errors import store_error
@@ -34,20 +35,28 @@ LEFTOVER_AGE = 3600.0
 
 
 @contextlib.contextmanager
-def guard(folder: Path) -> Iterator[None]:
+def guard(folder: Path, *, timeout: float | None = None) -> Iterator[None]:
     """
     Keep every other writer out of *folder* for a moment.
 
     Not the refresh lock: that is held for a whole refresh, by whoever wants to refresh, while
     this one makes compare and swap one step, for those who hold no lock as well.
+
+    Args:
+        folder: Where the guard's file is.
+        timeout: Seconds to wait for other writers; `None` for those of a file.
+
+    Raises:
+        StoreError: Another process kept it for too long, or the file cannot be locked.
     """
-    path = folder / "store.guard"
-    deadline = time.monotonic() + GUARD_TIMEOUT
+    path = folder / GUARD
+    timeout = GUARD_TIMEOUT if timeout is None else timeout
+    deadline = time.monotonic() + timeout
     pause = 0.001
     try:
         while (file := try_lock(path)) is None:
             if time.monotonic() > deadline:
-                raise StoreError(f"{path} was held by another process for {GUARD_TIMEOUT:g} s.")
+                raise StoreError(f"{path} was held by another process for {timeout:g} s.")
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             pause = min(pause * 1.5, 0.02)
     except OSError as error:
@@ -95,12 +104,25 @@ class SessionFile:
         Raises:
             StoreError: The file cannot be opened, or is unreadable and cannot be renamed.
         """
-        content = self._content()
+        content = self.content()
         try:
             return None if content is None else parse_record(content)
         except UnreadableRecord:
             with guard(self.path.parent):
                 return self._read_guarded()
+
+    def parse(self, content: bytes | None) -> Record | None:
+        """
+        Return the record that *content* is; `None` for no file.
+
+        Raises:
+            UnreadableRecord: It is no record, or the file is gone because it was none.
+        """
+        if content is not None:
+            return parse_record(content)
+        if self.path in self.losses.absent:
+            raise UnreadableRecord("it was set aside")
+        return None
 
     def replace(self, record: Record, *, expected: int | None) -> None:
         """
@@ -149,7 +171,13 @@ class SessionFile:
             raise store_error("cannot remove", self.path, error) from error
         sync_folder(self.path.parent)
 
-    def _content(self) -> bytes | None:
+    def content(self) -> bytes | None:
+        """
+        Return the bytes of the file; `None` if there is none.
+
+        Raises:
+            StoreError: It cannot be read, or its folder is gone.
+        """
         try:
             return self.path.read_bytes()
         except FileNotFoundError as error:
@@ -162,7 +190,7 @@ class SessionFile:
 
     def _read_guarded(self) -> Record | None:
         """Read while no writer can come between, so that a good file is never set aside."""
-        content = self._content()
+        content = self.content()
         try:
             return None if content is None else parse_record(content)
         except UnreadableRecord as error:

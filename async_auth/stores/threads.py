@@ -23,15 +23,23 @@ THREADS = 8
 
 
 class FileThreads:
-    """The threads of this process; they begin with the first call."""
+    """
+    Threads of this process; they begin with the first call.
 
-    def __init__(self) -> None:
+    Args:
+        threads: How many at most.
+        name: What their names begin with.
+    """
+
+    def __init__(self, threads: int = THREADS, *, name: str = "async_auth-files") -> None:
+        self._threads = threads
+        self._name = name
         self.after_fork()
         reset_in_child(self)
 
     def after_fork(self) -> None:
         """Begin with new threads: the parent's do not exist in the child."""
-        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="async_auth-files")
+        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """

@@ -6,9 +6,11 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import stat
 import time
 
+import attrs
 import pytest
 
 from async_auth.errors import Conflict, StoreError
@@ -379,6 +381,53 @@ async def test_a_killed_writer_leaves_a_whole_record(start, tmp_path):
         assert record.generation >= int(said)
         assert 50_000 == len(record.session["text"])
     assert [] == list(tmp_path.glob("*.corrupt-*"))
+
+
+KILLED = (
+    PROLOGUE
+    + """
+import signal
+from pathlib import Path
+from async_auth.stores import session_file
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def write_a_part(descriptor, mode):
+    os.write(descriptor, b'{"generation": 2, "sess')
+    die()
+
+async def main(store, moment):
+    await store.save("key", record(1), expected=0)
+    if moment == "in the write":
+        os.fdopen = write_a_part
+    elif moment == "before the rename":
+        Path.replace = die
+    else:
+        session_file.sync_folder = die
+    await store.save("key", record(2), expected=1)
+
+asyncio.run(main(FileStore(sys.argv[1]), sys.argv[2]))
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "moment, generation, leftovers",
+    [("in the write", 1, 1), ("before the rename", 1, 1), ("after the rename", 2, 0)],
+)
+async def test_a_writer_killed_at_each_step(start, tmp_path, moment, generation, leftovers):
+    """SIGKILL before the rename leaves the old record, after it the new one, and no guard held."""
+    code, said = start(KILLED, tmp_path, moment).ends()
+    assert (-signal.SIGKILL, "") == (code, said)
+    store = FileStore(tmp_path)
+    record = await store.load("key")
+
+    assert generation == record.generation
+    assert leftovers == len(list(tmp_path.glob(".*.tmp")))
+    assert [] == store.set_aside
+    await store.save("key", attrs.evolve(record, generation=3), expected=generation)
+    assert 3 == (await store.load("key")).generation
 
 
 async def test_leftovers_are_removed_in_time(tmp_path, make_record):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from async_auth.errors import ConfigurationError, LockTimeout, StoreError
 from async_auth.stores import FileStore
 from async_auth.stores.file_lock import FileLock, held, line
-from async_auth.stores.file_names import file_name
+from async_auth.stores.file_names import GUARD, file_name
 from async_auth.stores.flock import open_lock_file, try_lock
 
 
@@ -121,6 +123,33 @@ async def test_a_lock_that_cannot_work_is_a_store_error(tmp_path, lock_path):
 
     async with lock.hold("key"):
         pass
+
+
+def test_locks_that_keep_nobody_out_are_refused(tmp_path, monkeypatch):
+    """On a file system that says yes to every flock, the constructors say what that would cost."""
+    monkeypatch.setattr("fcntl.flock", lambda *_: None)
+    for make in (FileLock, FileStore):
+        with pytest.raises(ConfigurationError, match=r"folder: locks in .* keep nobody out"):
+            make(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, number):
+    """A file system that refuses every flock is a StoreError that says what to do."""
+
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(StoreError, match="gives no locks; name a folder on a local disk"):
+        FileLock(tmp_path)
+
+
+def test_a_lock_that_somebody_has_is_proof_enough(tmp_path):
+    """While another process writes, a store on its folder can be opened."""
+    other = try_lock(tmp_path / GUARD)
+    FileLock(tmp_path)
+    other.release()
 
 
 # ── processes ────────────────────────────────────────────────────────────────────────────────────

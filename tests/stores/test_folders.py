@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from async_auth.errors import ConfigurationError, StoreError
-from async_auth.stores import FileStore
+from async_auth.stores import FileStore, mounts
 from async_auth.stores.folders import default_folder, prepare_folder
 
 
@@ -132,3 +132,21 @@ def test_the_working_directory_may_change(tmp_path, monkeypatch):
     monkeypatch.chdir(os.sep)
 
     assert tmp_path / "sessions" == store.folder
+
+
+@pytest.mark.parametrize(
+    "mount, words",
+    [
+        ("nfs4 files:/x rw,vers=4.2,local_lock=none", "as safe as its server's locks"),
+        ("nfs files:/x rw,vers=3,nolock", "do not leave this machine (nolock)"),
+    ],
+)
+def test_a_network_folder_is_told(tmp_path, monkeypatch, caplog, mount, words):
+    """A folder that other machines share works, and the log says what its locks are worth."""
+    table = tmp_path / "mountinfo"
+    table.write_text(f"22 1 0:1 / {tmp_path} rw - {mount}\n")
+    monkeypatch.setattr(mounts, "TABLE", table)
+    prepare_folder(tmp_path / "sessions")
+
+    assert words in caplog.text
+    assert str(tmp_path / "sessions") in caplog.text

@@ -1,0 +1,160 @@
+"""FileWatch: what is told, when it is looked for, and what ends it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from async_auth.errors import StoreError
+from async_auth.stores import FileStore, file_watch, folder_notices
+from async_auth.stores.file_watch import read_plain
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Give a store in a folder of its own."""
+    return FileStore(tmp_path / "sessions")
+
+
+@pytest.fixture(params=["notices", "looking"])
+def way(request, monkeypatch):
+    """Let changes be found by notices alone, or by looking alone."""
+    if request.param == "notices":
+        monkeypatch.setattr(file_watch, "POLL", 1000.0)
+        monkeypatch.setattr(file_watch, "LOOK", 1000.0)
+    else:
+        monkeypatch.setattr(file_watch, "POLL", 0.001)
+        monkeypatch.setattr(folder_notices, "inotify", lambda: None)
+
+
+def begin(watch):
+    """Wait for the next change in a task of its own."""
+    return asyncio.ensure_future(anext(watch))
+
+
+class Bell(asyncio.Event):
+    """An event that says when somebody waits for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.awaited = asyncio.Event()
+
+    async def wait(self):
+        """Wait as any event does."""
+        self.awaited.set()
+        return await super().wait()
+
+
+def with_bell(watch):
+    """Return the watch, which now says when it has looked and waits for a notice."""
+    watch.changed = Bell()
+    return watch
+
+
+@pytest.mark.usefixtures("way")
+async def test_another_stores_write_is_told(store, make_record):
+    """What another handle of the folder writes or removes comes, in order."""
+    other = FileStore(store.folder)
+    watch = store.watch("key")
+    for generation in (1, 2, 3):
+        waiting = begin(watch)
+        await asyncio.sleep(0)
+        await other.save("key", make_record(generation), expected=generation - 1)
+        assert make_record(generation) == await waiting
+    waiting = begin(watch)
+    await other.delete("key", expected=3)
+
+    assert None is await waiting
+
+
+async def test_a_sleeping_watch_is_woken(store, make_record, monkeypatch):
+    """A watch that has looked and waits is woken by the write itself."""
+    monkeypatch.setattr(file_watch, "LOOK", 1000.0)
+    watch = with_bell(store.watch("key"))
+    waiting = begin(watch)
+    await watch.changed.awaited.wait()
+    await FileStore(store.folder).save("key", make_record(1), expected=0)
+
+    assert make_record(1) == await waiting
+    assert "notices=True" in repr(watch)
+
+
+async def test_a_notice_that_never_came_is_made_up_for(store, make_record, monkeypatch):
+    """Where notices fail silently the change is found at the next look."""
+    monkeypatch.setattr(file_watch, "LOOK", 0.001)
+    monkeypatch.setattr(folder_notices.FolderNotices, "_wake", lambda *_: None)
+    waiting = begin(store.watch("key"))
+    await store.save("key", make_record(1), expected=0)
+
+    assert make_record(1) == await waiting
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_lost_folder_is_an_error_and_no_sign_out(store, make_record):
+    """When the folder goes the step raises; when it is back the iteration goes on."""
+    watch = store.watch("key")
+    await store.save("key", make_record(1), expected=0)
+    assert make_record(1) == await anext(watch)
+    waiting = begin(watch)
+    await asyncio.sleep(0)
+    # At once, as an unmounted disk: no moment at which only the file is gone.
+    away = store.folder.rename(store.folder.with_name("away"))
+    with pytest.raises(StoreError, match="was its folder removed"):
+        await waiting
+    away.rename(store.folder)
+    waiting = begin(watch)
+    await store.save("key", make_record(2), expected=1)
+
+    assert make_record(2) == await waiting
+
+
+@pytest.mark.usefixtures("way")
+async def test_damage_is_not_told(store, make_record):
+    """A file that is no record, and its absence once it was set aside, are nobody's sign-out."""
+    await store.save("key", make_record(1), expected=0)
+    (path,) = store.folder.glob("key-*.json")
+    watch = store.watch("key")
+    waiting = begin(watch)
+    await asyncio.sleep(0)
+    broken = path.with_name("broken")
+    broken.write_text("{")
+    broken.replace(path)
+    assert None is await store.load("key")
+    await store.save("key", make_record(2), expected=1)
+
+    assert make_record(2) == await waiting
+
+
+async def test_closing_ends_a_wait(store):
+    """aclose() ends the iteration for the task that waits, and for those that come later."""
+    watch = with_bell(store.watch("key"))
+    waiting = begin(watch)
+    await watch.changed.awaited.wait()
+    await watch.aclose()
+
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    assert [] == [record async for record in watch]
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_closing_at_any_step_ends_it(store, turns):
+    """aclose() between any two steps of a wait ends it."""
+    watch = store.watch("key")
+    waiting = begin(watch)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await watch.aclose()
+
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+
+
+async def test_what_is_read_plainly(tmp_path):
+    """A file that is not there is None, one that cannot be read an error that names it."""
+    (tmp_path / "a").write_bytes(b"x")
+
+    assert (b"x", None) == (read_plain(tmp_path / "a"), read_plain(tmp_path / "b"))
+    with pytest.raises(StoreError, match=str(tmp_path)):
+        read_plain(tmp_path)
