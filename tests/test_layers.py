@@ -77,7 +77,8 @@ THIRD_PARTIES = {
     "cattrs": ("stores", "gotrue", "supertokens"),
     # No longer released: swapping it must touch one file (testing makes keys with cryptography).
     "jose": ("core.jwt.keys",),
-    "cryptography": ("testing",),
+    # … and encryption at rest, which is no JWT.
+    "cryptography": ("testing", "stores.sealing"),
     # FastAPI is Starlette: what it hands out is Starlette's.
     "starlette": ("integrations.starlette", "integrations.fastapi"),
     "fastapi": ("integrations.fastapi",),

@@ -1,26 +1,36 @@
 """Where sessions are kept, each store with the lock that fits it.
 
-`FileStore` brings cattrs and file work along, so it is imported on first use: programs that keep
-their session in memory do not pay for it.
+All but `MemoryStore` are imported on first use, for they bring cattrs, file work, cryptography or
+a client along: programs that keep their session in memory do not pay for it.
 """
 
 from __future__ import annotations
 
+import importlib
 import typing
 
 from async_auth.stores.memory import MemoryStore
 
 if typing.TYPE_CHECKING:
+    from async_auth.stores.encrypted import EncryptedStore
+    from async_auth.stores.encryption_keys import EncryptionKeys
     from async_auth.stores.file import FileStore
+    from async_auth.stores.keyring import KeyringStore
 
-__all__ = ["FileStore", "MemoryStore"]
+__all__ = ["EncryptedStore", "EncryptionKeys", "FileStore", "KeyringStore", "MemoryStore"]
+
+#: The modules of what is imported on first use.
+_PLACES = {
+    "EncryptedStore": "encrypted",
+    "EncryptionKeys": "encryption_keys",
+    "FileStore": "file",
+    "KeyringStore": "keyring",
+}
 
 
 def __getattr__(name: str) -> typing.Any:
-    if name == "FileStore":
-        from async_auth.stores.file import FileStore
-
-        return FileStore
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"async_auth.stores.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -13,6 +13,7 @@ if typing.TYPE_CHECKING:
     from async_auth.testing.event_recorder import EventRecorder
     from async_auth.testing.gotrue_server import GoTrueServer
     from async_auth.testing.manual_clock import ManualClock
+    from async_auth.testing.memory_keyring import MemoryKeyring
     from async_auth.testing.scripted_transport import ScriptedTransport
     from async_auth.testing.supertokens_core_server import SuperTokensCoreServer
     from async_auth.testing.web3.wallets import EthereumWallet, SolanaWallet
@@ -23,6 +24,7 @@ __all__ = [
     "EventRecorder",
     "GoTrueServer",
     "ManualClock",
+    "MemoryKeyring",
     "ScriptedTransport",
     "SoftwareAuthenticator",
     "SolanaWallet",
@@ -34,6 +36,7 @@ _HOMES = {
     "EventRecorder": "async_auth.testing.event_recorder",
     "GoTrueServer": "async_auth.testing.gotrue_server",
     "ManualClock": "async_auth.testing.manual_clock",
+    "MemoryKeyring": "async_auth.testing.memory_keyring",
     "ScriptedTransport": "async_auth.testing.scripted_transport",
     "SoftwareAuthenticator": "async_auth.testing.webauthn.authenticator",
     "SolanaWallet": "async_auth.testing.web3.wallets",

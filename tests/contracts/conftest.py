@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from async_auth.ports import Record
-from async_auth.stores import FileStore, MemoryStore
+from async_auth.stores import (
+    EncryptedStore,
+    EncryptionKeys,
+    FileStore,
+    KeyringStore,
+    MemoryStore,
+)
+from async_auth.testing import MemoryKeyring
+
+KEY = EncryptionKeys.generate()
 
 
 def memory(_):
@@ -19,8 +28,34 @@ def file(folder):
     return lambda: FileStore(folder / "sessions")
 
 
+def keyring(folder):
+    """Open handles of a store in a keyring."""
+    backend = MemoryKeyring()
+    return lambda: KeyringStore("tests", folder=folder, backend=backend)
+
+
+def encrypted(place):
+    """Return a function like those above: the same store, with every record encrypted."""
+
+    def open_in(folder):
+        open_inner = place(folder)
+        first = EncryptedStore(open_inner(), EncryptionKeys(KEY))
+        if first.process_local:
+            return lambda: first
+        return lambda: EncryptedStore(open_inner(), EncryptionKeys(KEY))
+
+    return open_in
+
+
 #: A name, and a function that takes an empty folder and returns a function that opens the store.
-STORES = {"memory": memory, "file": file}
+STORES = {
+    "memory": memory,
+    "file": file,
+    "keyring": keyring,
+    "encrypted-memory": encrypted(memory),
+    "encrypted-file": encrypted(file),
+    "encrypted-keyring": encrypted(keyring),
+}
 
 
 @pytest.fixture(params=STORES)

@@ -53,9 +53,15 @@ from async_auth.gotrue import (
 from async_auth.gotrue.admin import CustomProvider, SSOProvider
 from async_auth.http_messages import Request, Response
 from async_auth.integrations.aiohttp import bearer
-from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
+from async_auth.ports import Clock, RefreshLock, SessionStore, Transport, WatchableStore
 from async_auth.session import AccessToken, Session, Status
-from async_auth.stores import FileStore, MemoryStore
+from async_auth.stores import (
+    EncryptedStore,
+    EncryptionKeys,
+    FileStore,
+    KeyringStore,
+    MemoryStore,
+)
 
 
 def sessions_are_values(session: Session) -> None:
@@ -140,7 +146,15 @@ def every_status_is_known(status: Status) -> str:
 def our_stores_fit_the_port(store: SessionStore) -> RefreshLock:
     """Any store will do, and each brings its lock."""
     stores: list[SessionStore] = [store, MemoryStore(), FileStore(), FileStore("folder")]
+    keys = EncryptionKeys.from_file("keys")
+    stores += [KeyringStore(), EncryptedStore(store, keys, accept_plain=True)]
+    assert_type(KeyringStore.or_else(FileStore, "service"), KeyringStore | FileStore)
     return stores[0].lock
+
+
+def some_stores_can_be_watched(folder: FileStore, ring: KeyringStore) -> list[WatchableStore]:
+    """Those that tell what other processes write."""
+    return [folder, ring]
 
 
 class FixedClock:
