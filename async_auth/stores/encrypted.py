@@ -13,6 +13,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from logging import getLogger
 
 from async_auth.errors import Conflict
@@ -56,7 +57,7 @@ class EncryptedStore:
         self._set_aside: list[str] = []
         if isinstance(inner, WatchableStore):
             # Only then is this one a WatchableStore.
-            self.watch = self._watch
+            self.watch = partial(self._watch, inner)
 
     @property
     def inner(self) -> SessionStore:
@@ -152,16 +153,14 @@ class EncryptedStore:
             return record
         return unseal(key, record, self._keys)
 
-    def _watch(self, key: str) -> AsyncIterator[Record | None]:
+    def _watch(self, inner: WatchableStore, key: str) -> AsyncIterator[Record | None]:
         """
         Yield the record under *key* each time somebody changes it.
 
         Raises what the inner store's watch does, and StoreError for a record that was encrypted
         with a key that is not at hand; the iteration can go on after that.
         """
-        if not isinstance(self._inner, WatchableStore):
-            raise TypeError("the inner store cannot be watched")
-        return OpenedWatch(self, key, self._inner.watch(key))
+        return OpenedWatch(self, key, inner.watch(key))
 
     async def _keep_unreadable(self, key: str, *, expected: int | None = None) -> Record | None:
         """Keep what is about to be replaced if it cannot be read; return it if it is damaged."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
 from async_auth.errors import StoreError
 from async_auth.stores import FileStore, file_watch, folder_notices
 from async_auth.stores.file_watch import read_plain
+from async_auth.stores.record_json import UnreadableRecord
+from async_auth.stores.session_file import Losses, SessionFile
 
 
 @pytest.fixture
@@ -124,6 +127,87 @@ async def test_damage_is_not_told(store, make_record):
     await store.save("key", make_record(2), expected=1)
 
     assert make_record(2) == await waiting
+
+
+async def test_a_notice_about_nothing_new_costs_one_look(store):
+    """A watch that is woken and finds nothing new sleeps again."""
+    watch = with_bell(store.watch("key"))
+    waiting = begin(watch)
+    for _ in range(3):
+        await watch.changed.awaited.wait()
+        watch.changed.awaited.clear()
+        assert not watch.changed.is_set()
+        watch.changed.set()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+async def test_what_was_set_aside_is_no_sign_out(store, make_record):
+    """No file is no session, but not if it is gone because this store could not read it."""
+    await store.save("key", make_record(1), expected=0)
+    (path,) = store.folder.glob("key-*.json")
+    losses = Losses()
+    file = SessionFile(path, losses)
+    path.write_text("{")
+    with pytest.raises(UnreadableRecord):
+        file.parse(file.content())
+    assert None is file.read()
+
+    with pytest.raises(UnreadableRecord, match="set aside"):
+        file.parse(file.content())
+    file.remove(expected=None)
+    assert None is file.parse(file.content())
+
+
+OTHER_PROCESS = """
+import asyncio, sys
+from async_auth.ports import Record
+from async_auth.stores import FileStore
+
+async def main(store):
+    for generation in (1, 2):
+        sys.stdin.readline()
+        record = Record(generation=generation, sign_in_id="sign-in", session={})
+        await store.save("key", record, expected=generation - 1)
+
+asyncio.run(main(FileStore(sys.argv[1])))
+"""
+
+
+@pytest.mark.usefixtures("way")
+async def test_another_processs_write_is_told(start, store, make_record):
+    """What another process writes comes, each time."""
+    other = start(OTHER_PROCESS, store.folder)
+    watch = store.watch("key")
+    for generation in (1, 2):
+        other.process.stdin.write("go\n")
+        other.process.stdin.flush()
+        assert make_record(generation) == await anext(watch)
+
+    assert (0, "") == other.ends()
+
+
+def test_event_loops_in_threads_are_told_each(store, make_record):
+    """Watches of one store in several event loops and threads all hear of a write."""
+    ready = threading.Barrier(4)
+    heard = []
+
+    async def hear():
+        watch = store.watch("key")
+        waiting = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)
+        ready.wait()
+        heard.append((await waiting).generation)
+
+    threads = [threading.Thread(target=lambda: asyncio.run(hear())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    asyncio.run(store.save("key", make_record(1), expected=0))
+    for thread in threads:
+        thread.join()
+
+    assert [1, 1, 1] == heard
 
 
 async def test_closing_ends_a_wait(store):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from async_auth.stores import folder_notices
+from async_auth.stores import folder_notices, mounts
 from async_auth.stores.folder_notices import HEAD, notices_of, parse_notices, watch_folder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
@@ -153,6 +153,15 @@ async def test_where_there_is_no_inotify_there_are_no_notices(tmp_path, monkeypa
     assert None is notices_of(tmp_path)
 
 
+async def test_a_folder_that_others_write_to_has_none(tmp_path, monkeypatch):
+    """On a network file system the kernel does not see what other machines do: no notices."""
+    table = tmp_path / "mountinfo"
+    table.write_text(f"22 1 0:1 / {tmp_path} rw - nfs4 files:/x rw\n")
+    monkeypatch.setattr(mounts, "TABLE", table)
+
+    assert None is notices_of(tmp_path)
+
+
 async def test_a_loop_that_waits_for_no_descriptor_has_none(tmp_path, monkeypatch):
     """An event loop without add_reader means looking, not an error; nothing stays open."""
     before = descriptors()
@@ -211,7 +220,9 @@ notices = loop.run_until_complete(begin())
 warnings.simplefilter("ignore")  # forking beside a loop is what this is about
 child = os.fork()
 if not child:
-    os._exit(0 if notices.lost else 1)
+    open_ones = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    os._exit(0 if notices.lost and not any("inotify" in name for name in open_ones) else 1)
+assert any("inotify" in os.path.realpath(path) for path in Path("/proc/self/fd").iterdir())
 assert 0 == os.waitpid(child, 0)[1]
 
 async def go_on():

@@ -11,7 +11,14 @@ import pytest
 from keyring.backends import chainer, fail, null
 
 from async_auth.errors import ConfigurationError, Conflict, StoreError
-from async_auth.stores import EncryptedStore, EncryptionKeys, FileStore, KeyringStore, keyring
+from async_auth.stores import (
+    EncryptedStore,
+    EncryptionKeys,
+    FileStore,
+    KeyringStore,
+    keyring,
+    keyring_entry,
+)
 from async_auth.stores.file_names import file_name
 from async_auth.stores.keyring import NoUsableKeyring
 from async_auth.testing import MemoryKeyring
@@ -243,6 +250,45 @@ async def test_a_gap_is_no_sign_out(tmp_path, make_record):
 
     await saving
     assert (await reading).generation in {1, 2}
+    assert make_record(2) == await store.load("key")
+
+
+class Crowded(MemoryKeyring):
+    """A keyring in which somebody else is at work while we write."""
+
+    meanwhile = None
+
+    def set_password(self, service, username, password):
+        """Let the other one in, once, and then write."""
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        super().set_password(service, username, password)
+
+
+@pytest.mark.parametrize("what", ["replace", "remove"])
+async def test_writers_in_other_processes_wait(tmp_path, make_record, monkeypatch, what):
+    """While one writes no other writer of the service gets in, even to look."""
+    backend = Crowded()
+    store, other = (KeyringStore("tests", folder=tmp_path, backend=backend) for _ in range(2))
+    await store.save("key", make_record(1), expected=0)
+    monkeypatch.setattr(keyring_entry, "KEYRING_TIMEOUT", 0.01)
+    outcomes = []
+
+    def meanwhile():
+        entry = other._entry("key")  # noqa: SLF001 - the store's one thread is in use
+        try:
+            if what == "replace":
+                entry.replace(make_record(2, writer="other"), expected=1)
+            else:
+                entry.remove(expected=1)
+        except StoreError as error:
+            outcomes.append(str(error))
+
+    backend.meanwhile = meanwhile
+    await store.save("key", make_record(2), expected=1)
+
+    assert [True] == ["was held by another process" in outcome for outcome in outcomes]
     assert make_record(2) == await store.load("key")
 
 
