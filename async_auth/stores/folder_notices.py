@@ -16,7 +16,6 @@ import contextlib
 import functools
 import os
 import struct
-import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -119,7 +118,6 @@ def close(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
 
 Shared = weakref.WeakValueDictionary[Path, FolderNotices]
 shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = weakref.WeakKeyDictionary()
-mutex = threading.Lock()
 
 
 def notices_of(folder: Path) -> FolderNotices | None:
@@ -130,8 +128,8 @@ def notices_of(folder: Path) -> FolderNotices | None:
     loop cannot wait for a descriptor, and on file systems that others write to as well.
     """
     loop = asyncio.get_running_loop()
-    with mutex:
-        folders = shared.setdefault(loop, weakref.WeakValueDictionary())
+    # No mutex, which a fork could leave locked: no two threads come with the same loop.
+    folders = shared.setdefault(loop, weakref.WeakValueDictionary())
     notices = folders.get(folder)
     if notices is None or notices.lost:
         mount = mount_of(folder)

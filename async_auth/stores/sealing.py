@@ -89,14 +89,14 @@ def unseal(name: str, record: Record, keys: EncryptionKeys) -> Record:
     if not is_sealed(session):
         raise NotSealed(
             f"What is stored under {name!r} is not encrypted. Pass accept_plain=True to read it "
-            "once more and have it encrypted at the next save, or remove it."
+            "once more and have it encrypted at the next save, or delete it (a copy is kept)."
         )
     key = keys.find(str(session["key"]))
     if key is None:
         raise WrongKey(
             f"What is stored under {name!r} was encrypted with key {str(session['key'])[:8]!r}, "
             f"which is not among those given ({', '.join(keys.ids)}). Nothing was changed: give "
-            "that key as well, behind the first, or remove the record."
+            "that key as well, behind the first, or delete the record (a copy is kept)."
         )
     try:
         text = AESGCM(key.value).decrypt(
