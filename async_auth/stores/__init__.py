@@ -16,8 +16,16 @@ if typing.TYPE_CHECKING:
     from async_auth.stores.encryption_keys import EncryptionKeys
     from async_auth.stores.file import FileStore
     from async_auth.stores.keyring import KeyringStore
+    from async_auth.stores.redis import RedisStore
 
-__all__ = ["EncryptedStore", "EncryptionKeys", "FileStore", "KeyringStore", "MemoryStore"]
+__all__ = [
+    "EncryptedStore",
+    "EncryptionKeys",
+    "FileStore",
+    "KeyringStore",
+    "MemoryStore",
+    "RedisStore",
+]
 
 #: The modules of what is imported on first use.
 _PLACES = {
@@ -25,6 +33,7 @@ _PLACES = {
     "EncryptionKeys": "encryption_keys",
     "FileStore": "file",
     "KeyringStore": "keyring",
+    "RedisStore": "redis",
 }
 
 

@@ -1,0 +1,75 @@
+"""What redis-py's errors say to somebody who runs a program. Quotes no command and no argument."""
+
+from __future__ import annotations
+
+from async_auth.errors import StoreError
+
+#: By the word with which Redis begins its refusal: what to do.
+ADVICE = {
+    "ASK": "it belongs to a Redis Cluster, which is not supported",
+    "CLUSTERDOWN": "it belongs to a Redis Cluster, which is not supported",
+    "CROSSSLOT": "it belongs to a Redis Cluster, which is not supported",
+    "LOADING": "it is still loading its data",
+    "MASTERDOWN": "it is a replica that has lost its primary",
+    "MISCONF": "it cannot save to its disk; look at its log",
+    "MOVED": "it belongs to a Redis Cluster, which is not supported",
+    "NOAUTH": "it wants a password; put it into the URL",
+    "NOPERM": "this user needs the commands eval, evalsha, hget, hexists, ping, subscribe, "
+    "unsubscribe, those in the scripts, and the keys and channels of the prefix",
+    "NOREPLICAS": "too few of its replicas are there",
+    "OOM": "it is out of memory; raise maxmemory",
+    "READONLY": "it is a replica; name the primary",
+    "WRONGPASS": "the user's name or the password is wrong",
+    "WRONGTYPE": "something else is stored under this name; choose another prefix",
+}
+
+
+def store_error(error: Exception, place: str, timeout: float) -> StoreError:
+    """
+    Return the StoreError that stands for what redis-py raised; raise it from nothing.
+
+    Args:
+        error: Any RedisError or OSError.
+        place: The server, without user and password.
+        timeout: Seconds that the call was given.
+    """
+    import redis
+
+    if isinstance(error, TimeoutError | redis.TimeoutError):
+        return StoreError(f"Redis at {place} has not answered within {timeout:g} seconds.")
+    if isinstance(error, redis.AuthenticationError):
+        return StoreError(f"Redis at {place} refuses us: {ADVICE['WRONGPASS']}.", code="WRONGPASS")
+    word = code_of(error)
+    if word is not None:
+        advice = f": {ADVICE[word]}" if word in ADVICE else ""
+        return StoreError(f"Redis at {place} refuses the command{advice}.", code=word)
+    what = type(error).__name__
+    if isinstance(error, redis.ConnectionError | OSError):
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, OSError) and cause.strerror:
+            what = f"{what}: {cause.strerror}"
+        return StoreError(f"Redis at {place} cannot be reached ({what}).")
+    return StoreError(f"Redis at {place} does not do what was asked ({what}).")
+
+
+def code_of(error: Exception) -> str | None:
+    """Return the word with which Redis began its refusal, if *error* is one."""
+    import redis
+
+    # redis-py has classes of its own for some, and cuts the word off there.
+    for kind, word in (
+        (redis.ReadOnlyError, "READONLY"),
+        (redis.BusyLoadingError, "LOADING"),
+        (redis.exceptions.OutOfMemoryError, "OOM"),
+        (redis.exceptions.NoPermissionError, "NOPERM"),
+        (redis.exceptions.MovedError, "MOVED"),
+        (redis.exceptions.AskError, "ASK"),
+        (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
+        (redis.exceptions.MasterDownError, "MASTERDOWN"),
+    ):
+        if isinstance(error, kind):
+            return word
+    if not isinstance(error, redis.ResponseError):
+        return None
+    word = str(error).partition(" ")[0]
+    return word if word in ADVICE else "ERR"

@@ -1,0 +1,160 @@
+"""A real Redis for the tests beside this file, on a free loopback port.
+
+`nox -s servers` says in `REDIS_SERVER` where the program is; without it the one on the path is
+taken. Where there is none these tests fail: they are never skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import attrs
+import pytest
+
+from async_auth.stores import RedisStore
+
+PASSWORD = "hush/hush@redis"
+ENCODED = "hush%2Fhush%40redis"
+#: No start took a tenth of a second here; a loaded machine may be slower.
+START_TIMEOUT = 30.0
+
+
+def free_port():
+    """Return a port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@attrs.define(kw_only=True)
+class RedisServer:
+    """
+    One redis-server process; blocking, so call it from a thread where that matters.
+
+    Args:
+        program: What to run.
+        folder: Where its data and its log are; a restart finds them again.
+        options: More words of its command line.
+    """
+
+    program: str
+    folder: Path
+    options: tuple[str, ...] = ()
+    port: int = attrs.field(factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self):
+        """Where it is, with its password."""
+        return f"redis://:{ENCODED}@127.0.0.1:{self.port}/0"
+
+    def start(self):
+        """Start it and wait until it answers."""
+        with (self.folder / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    self.program,
+                    *("--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD),
+                    *("--dir", str(self.folder), "--save", "", *self.options),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                log_text = (self.folder / "redis.log").read_text(errors="replace")
+                raise RuntimeError(f"redis-server did not start:\n{log_text[-2000:]}")
+            time.sleep(0.01)
+
+    def stop(self):
+        """Kill the process, as a crash does, and wait for it."""
+        if self.process is not None:
+            # Nobody outlives it: a stopped process would not hear anything else.
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self):
+        """Let it answer nothing, and keep its connections."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Let it answer again."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def command(self, *words):
+        """Return the answer to one command that has a short one, as Redis writes it."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as talk:
+            for line in (("AUTH", PASSWORD), words):
+                parts = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in line)
+                talk.sendall(f"*{len(line)}\r\n{parts}".encode())
+                answer = talk.recv(1 << 20).decode()
+        return answer
+
+    def _answers(self):
+        try:
+            return self.command("PING").startswith("+PONG")
+        except OSError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def redis_program():
+    """The redis-server of this machine."""
+    program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+    if program is None:
+        pytest.fail("there is no redis-server here: run `nox -s servers`, or install one")
+    return program
+
+
+@pytest.fixture(scope="module")
+def redis_process(redis_program, tmp_path_factory):
+    """One server per test module."""
+    server = RedisServer(program=redis_program, folder=tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(redis_process):
+    """A running server with nothing in it; `.stop()` and `.start()` for tests that need them."""
+    if redis_process.process is None:
+        redis_process.start()
+    redis_process.command("FLUSHALL")
+    return redis_process
+
+
+@pytest.fixture
+def new_server(redis_program, tmp_path):
+    """A function that makes another server, with more options if wanted; not started."""
+    servers = []
+
+    def make(*options):
+        folder = tmp_path / f"redis-{len(servers)}"
+        folder.mkdir()
+        servers.append(RedisServer(program=redis_program, folder=folder, options=options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def open_store(redis_server):
+    """A function that opens the same store again, as another process has it."""
+
+    def open_store(**options):
+        return RedisStore(redis_server.url, **options)
+
+    return open_store
