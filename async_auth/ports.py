@@ -102,6 +102,10 @@ class RefreshLock(Protocol):
         """
         Hold the key's lock for the length of an `async with`.
 
+        A lock that can be lost while it is held gives, as the target of the `async with`,
+        something with `async check()`. It is called before a refresh token is spent and raises
+        LockTimeout if the lock is, or may soon be, somebody else's.
+
         Raises:
             LockTimeout: Somebody else kept it for too long.
             StoreError: The lock itself does not work (folder gone, server away).
@@ -118,7 +122,9 @@ class SessionStore(Protocol):
 
     A store may also have `process_local: bool` (other processes, and forked children, do not
     see what it holds) and `set_aside` (what it could not read and kept elsewhere, so that
-    `load()` gave `None`): then a missing record is not taken for a sign-out.
+    `load()` gave `None`): then a missing record is not taken for a sign-out. One that may lose
+    its data has `async removed(key) -> bool`: whether a record that is missing was removed by
+    somebody. If it was not, the session in memory is saved again.
     """
 
     @property
@@ -161,7 +167,13 @@ class WatchableStore(Protocol):
     """A store that tells of what other processes write."""
 
     def watch(self, key: str) -> AsyncIterator[Record | None]:
-        """Yield the record each time somebody changes it; `None` when it is removed."""
+        """
+        Yield the record each time somebody changes it; `None` when it is removed.
+
+        It begins with what is there, or with the first change after the call. Yielding what has
+        not changed is fine, and so is leaving out what was overtaken. It runs until it is closed
+        or cancelled; if it ends or raises, it is called again after a back-off.
+        """
         ...
 
 

@@ -17,7 +17,7 @@ import attrs
 
 from async_auth.core.lifecycle import Refresh
 from async_auth.core.policy import RefreshPolicy
-from async_auth.core.reconcile import Newer, Proceed
+from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
 from async_auth.engine.broadcast import Broadcast
 from async_auth.engine.refresher import Refresher, temporary
 from async_auth.engine.runtime import Runtime
@@ -25,6 +25,7 @@ from async_auth.engine.scheduler import Timer, weakly
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State, new_sign_in_id
+from async_auth.engine.watching import follow
 from async_auth.errors import (
     AuthError,
     AuthSessionMissing,
@@ -41,6 +42,7 @@ from async_auth.events import (
     StoreFailed,
     TokenRefreshed,
 )
+from async_auth.ports import Record, WatchableStore
 from async_auth.session import Session
 
 logger = logging.getLogger("async_auth.engine")
@@ -86,6 +88,8 @@ class Keeper:
     #: Ended sign-ins whose record is still in the store, each with its last generation, if only
     #: that has ended.
     _uncleared: dict[str, int | None] = attrs.field(init=False, factory=dict)
+    _watching: bool = attrs.field(init=False, default=False)
+    _watcher: asyncio.Task[None] | None = attrs.field(init=False, default=None)
 
     @property
     def runtime(self) -> Runtime:
@@ -100,9 +104,11 @@ class Keeper:
             self._runtime.scheduler.followers.discard(self)
         self._runtime = runtime
         self._flights, self._flying, self._landing = {}, set(), set()
-        self._timer = self._mending = None
+        self._timer = self._mending = self._watcher = None
         runtime.scheduler.followers.add(self)
         self.arm()
+        if self._watching:
+            self.watch()
         if self._unsaved or self._uncleared:
             self._plan_mending()
 
@@ -252,11 +258,14 @@ class Keeper:
                     await self._mend()
 
     def unbind(self) -> None:
-        """Take the timers away."""
+        """Take the timers away, and stop watching."""
         for timer in (self._timer, self._mending):
             if timer is not None:
                 timer.cancel()
-        self._timer = self._mending = None
+        watcher = self._watcher
+        if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
+            watcher.cancel()
+        self._timer = self._mending = self._watcher = None
 
     # The session.
 
@@ -366,6 +375,75 @@ class Keeper:
     def _retry_at(self) -> float | None:
         lifecycle = self.state.lifecycle
         return lifecycle.retry_at(self.state.clock.now()) if self.auto_refresh else None
+
+    # The store, when others write to it.
+
+    def watch(self) -> None:
+        """Follow what others store, in this loop and in every one to come."""
+        self._watching = True
+        store = self.shelf.store
+        if isinstance(store, WatchableStore):
+            # Weakly: a manager that nobody holds any more must not live for its watcher's sake.
+            clock, policy, random = self.state.clock, self.policy, self.random
+            work = follow(
+                store,
+                self.key,
+                weakref.WeakMethod(self.noticed),
+                pause=lambda failures: clock.sleep(policy.backoff(failures, random())),
+            )
+            self._watcher = self.runtime.spawn(work, name="async_auth watcher", endless=True)
+
+    async def noticed(self, record: Record | None) -> None:
+        """
+        Bring the session in memory into line with the store, which has *record* or had it.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        session = self.state.session
+        if session is None or not self._follows() or self._as_stored(session, record):
+            return
+        async with self.shelf.writing:
+            # By now it may hold something else, and so may the memory.
+            verdict, found, session = await self._look_again()
+            if session is None:
+                return
+            match verdict:
+                case Newer() if found is not None:
+                    self.refreshed(found, stored=True)
+                    self.arm()
+                case Gone():
+                    self.end("elsewhere")
+                    self.dismiss(AuthSessionMissing(), own_only=True)
+                case Proceed(expected) if expected != session.generation:
+                    # It has lost what was written last, or all.
+                    self._unsaved = True
+                    self._start_mending()
+        self.flush()
+
+    async def _look_again(self) -> tuple[Verdict | None, Session | None, Session | None]:
+        """Return what the store means, what it has that is newer, and for which session."""
+        while (session := self.state.session) is not None and self._follows():
+            verdict, found = await self.shelf.look(session, stored=True)
+            failure = self.shelf.take_damage()
+            if failure is not None:
+                self.store_failed(failure)
+            if self.state.session is session:
+                return verdict, found, session
+        return None, None, None
+
+    def _follows(self) -> bool:
+        # What was never in the store is not ended by its absence.
+        return self.state.stored and not self.state.closed
+
+    @staticmethod
+    def _as_stored(session: Session, record: Record | None) -> bool:
+        # Most often it is our own write that we hear of.
+        return (
+            record is not None
+            and record.generation == session.generation
+            and record.sign_in_id == session.sign_in_id
+        )
 
     # The store, when it does not work.
 

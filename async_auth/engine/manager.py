@@ -611,6 +611,7 @@ class SessionManager:
             self._keeper.store_failed(damage)
             self._keeper.flush()
         self._keeper.arm()
+        self._keeper.watch()
         loading.settle()
 
     def _load_ended(self, loading: Flight[None], _: asyncio.Task[None]) -> None:

@@ -124,12 +124,13 @@ class Refresher:
         """
         if look_first:
             base = await self._catch_up(base, desk)
-        async with self.holding():
+        async with self.holding() as held:
             expected: int | None = None
             if own:
                 base, expected, adopted = await self._set_out(base, desk, look=look)
                 if adopted:
                     return base
+            await still_held(held)
             try:
                 answer = await self.ask(base, desk.sending)
             except RefreshRejected as error:
@@ -195,9 +196,9 @@ class Refresher:
                 timer.cancel()
 
     @asynccontextmanager
-    async def holding(self) -> AsyncIterator[None]:
+    async def holding(self) -> AsyncIterator[object]:
         """
-        Hold the session's lock in the body.
+        Hold the session's lock in the body, which gets what the lock gives.
 
         Raises:
             LockTimeout: Somebody else kept it for too long.
@@ -206,13 +207,13 @@ class Refresher:
         hold = self.lock.hold(self.shelf.key)
         try:
             async with self.until(self.clock.now() + self.lock_timeout):
-                await hold.__aenter__()
+                held = await hold.__aenter__()
         except TimeoutError as error:
             raise LockTimeout(
                 f"Somebody else has held the session's lock for {self.lock_timeout:g} seconds."
             ) from error
         try:
-            yield
+            yield held
         finally:
             # Whatever was received is saved by now: a lock that fails to let go costs only time.
             try:
@@ -345,6 +346,19 @@ class Refresher:
         except StoreError as error:
             desk.store_failed(error, uncleared=session.sign_in_id)
         return desk.dropped(session)
+
+
+async def still_held(held: object) -> None:
+    """
+    Ask what the lock gave whether it is still ours, if it can be lost.
+
+    Raises:
+        LockTimeout: It is not, or not for long.
+        StoreError: Nobody can say.
+    """
+    check = getattr(held, "check", None)
+    if check is not None:
+        await check()
 
 
 def reason_of(error: RefreshRejected) -> str:

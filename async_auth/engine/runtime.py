@@ -62,6 +62,8 @@ class Runtime:
         self._pid = os.getpid()
         self._stop: asyncio.Future[None] = self._loop.create_future()
         self._children: set[asyncio.Task[None]] = set()
+        #: Those of them that never end by themselves.
+        self._endless: set[asyncio.Task[None]] = set()
         self._winding_up = False
         self._task = self._create(self._supervise(), "async_auth supervisor")
         self._task.add_done_callback(self._ended)
@@ -97,7 +99,12 @@ class Runtime:
         return self._pid != os.getpid()
 
     def spawn(
-        self, work: Coroutine[Any, Any, None], *, name: str, at_once: bool = False
+        self,
+        work: Coroutine[Any, Any, None],
+        *,
+        name: str,
+        at_once: bool = False,
+        endless: bool = False,
     ) -> asyncio.Task[None]:
         """
         Run *work* in a task of ours, in a fresh context; it must handle its own errors.
@@ -107,10 +114,13 @@ class Runtime:
             name: What the task is called.
             at_once: Whether its first step is taken now, before whoever else is ready to run
                 (Python 3.12 and later; before, it waits its turn).
+            endless: Whether it goes on until it is cancelled, so that nobody waits for it.
         """
         task = self._create(work, name, at_once=at_once)
         if not task.done():
             self._children.add(task)
+            if endless:
+                self._endless.add(task)
         task.add_done_callback(self._ended)
         return task
 
@@ -167,6 +177,7 @@ class Runtime:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._children.discard(task)
+        self._endless.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             logger.error("A background task failed", exc_info=error)
@@ -175,7 +186,7 @@ class Runtime:
             self._timekeeper = self._keep_time()
 
     def _keep_time(self) -> asyncio.Task[None]:
-        return self.spawn(self.scheduler.run(), name="async_auth scheduler")
+        return self.spawn(self.scheduler.run(), name="async_auth scheduler", endless=True)
 
     async def _supervise(self) -> None:
         try:
@@ -191,7 +202,7 @@ class Runtime:
 
     async def _settle(self) -> None:
         # Whoever dropped us without closing may have spent a refresh token just now.
-        while busy := self._children - {self._timekeeper}:
+        while busy := self._children - self._endless:
             await asyncio.wait(busy)
 
     async def _wind_up(self) -> None:

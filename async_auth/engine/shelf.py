@@ -81,6 +81,9 @@ class Shelf:
         """
         record = await self._record()
         if record is None:
+            if stored and self._damage is None and await self._lost():
+                # Whoever saves it first again may be ahead of us.
+                return Proceed(0), None
             # A record that was damaged is no sign-out by anybody.
             gone = stored and self._damage is None
             return reconcile(session, None, None, stored=gone), None
@@ -174,6 +177,22 @@ class Shelf:
                 continue
             return
         raise StoreError("The store never let the ended session be removed.")
+
+    async def _lost(self) -> bool:
+        """Say whether the store has lost its data, rather than somebody has signed out."""
+        removed = getattr(self.store, "removed", None)
+        if removed is None:
+            return False
+        try:
+            lost = not await removed(self.key)
+        except Exception as error:
+            raise store_error("read", error) from error
+        if lost:
+            logger.warning(
+                "What was stored under %r is gone, and nobody removed it; it is saved again.",
+                self.key,
+            )
+        return lost
 
     def _session(self, record: Record) -> Session:
         try:
