@@ -417,9 +417,20 @@ class Keeper:
                     self.dismiss(AuthSessionMissing(), own_only=True)
                 case Proceed(expected) if expected != session.generation:
                     # It has lost what was written last, or all.
-                    self._unsaved = True
-                    self._start_mending()
+                    await self._restore(session, expected or 0)
         self.flush()
+
+    async def _restore(self, session: Session, expected: int) -> None:
+        try:
+            await self.shelf.save(session, expected=expected)
+        except Conflict:
+            # Somebody else was faster, and the store will tell of that.
+            pass
+        except StoreError as error:
+            self._unsaved = True
+            self.store_failed(error)
+        else:
+            self._saved(session)
 
     async def _look_again(self) -> tuple[Verdict | None, Session | None, Session | None]:
         """Return what the store means, what it has that is newer, and for which session."""
