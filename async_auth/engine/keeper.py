@@ -410,8 +410,11 @@ class Keeper:
                 return
             match verdict:
                 case Newer() if found is not None:
-                    self.refreshed(found, stored=True)
-                    self.arm()
+                    # One that has expired is the business of the next refresh, which begins
+                    # with it: taken over here, it would look like a server that repeats itself.
+                    if found.expires_at is None or found.expires_at > self.state.clock.now():
+                        self.refreshed(found, stored=True)
+                        self.arm()
                 case Gone():
                     self.end("elsewhere")
                     self.dismiss(AuthSessionMissing(), own_only=True)

@@ -183,6 +183,23 @@ async def test_a_sign_out_elsewhere_frees_those_who_wait(pair, server, store, cl
     assert [] == server.requests
 
 
+async def test_expired_tokens_are_left_to_the_next_refresh(pair, server, store, clock, settle):
+    """Another process rotated and fell asleep: its token is spent, and nobody backs off."""
+    one, two = pair
+    found = await store.load("default")
+    session = {**found.session, "refresh_token": "refresh-ann-9", "expires_at": clock.now()}
+    server.active["refresh-ann-9"] = "ann"
+    await store.save("default", attrs.evolve(found, generation=2, session=session), expected=1)
+    await settle()
+    assert [1, 1] == [manager.session.generation for manager in pair]
+    clock.advance_to(one.session.expires_at)
+
+    assert 3 == (await one.get_token()).generation
+    assert ["refresh-ann-9"] == server.requests
+    await settle()
+    assert 3 == two.session.generation
+
+
 async def test_another_sign_in_is_not_taken_over(pair, server, settle, watch):
     """Nobody gets another account's session; the one that was replaced has ended."""
     one, two = pair

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from async_auth.errors import StoreError
 
 #: By the word with which Redis begins its refusal: what to do.
@@ -38,7 +40,9 @@ def store_error(error: Exception, place: str, timeout: float) -> StoreError:
     if isinstance(error, TimeoutError | redis.TimeoutError):
         return StoreError(f"Redis at {place} has not answered within {timeout:g} seconds.")
     if isinstance(error, redis.AuthenticationError):
-        return StoreError(f"Redis at {place} refuses us: {ADVICE['WRONGPASS']}.", code="WRONGPASS")
+        # redis-py has cut the word off.
+        wanted = "WRONGPASS" if "invalid" in str(error) else "NOAUTH"
+        return StoreError(f"Redis at {place} refuses us: {ADVICE[wanted]}.", code=wanted)
     word = code_of(error)
     if word is not None:
         advice = f": {ADVICE[word]}" if word in ADVICE else ""
@@ -71,5 +75,6 @@ def code_of(error: Exception) -> str | None:
             return word
     if not isinstance(error, redis.ResponseError):
         return None
-    word = str(error).partition(" ")[0]
-    return word if word in ADVICE else "ERR"
+    # Older servers put a script's error behind words of their own. Nothing but the word is kept.
+    words = re.findall(r"\b[A-Z]{3,}\b", str(error))
+    return next((word for word in words if word in ADVICE), "ERR")

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import contextvars
 import random
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,22 +42,26 @@ class Hub:
         self._pubsub: Any = None
         self._pause = PAUSE_FIRST
 
-    @contextlib.asynccontextmanager
-    async def listening(self, channel: bytes) -> AsyncIterator[asyncio.Event]:
-        """Give a bell that rings when something may have changed, for the length of a `with`."""
+    async def listen(self, channel: bytes) -> asyncio.Event:
+        """Return a bell that rings when something may have changed, until `leave()`."""
         bell = asyncio.Event()
-        bells = self._bells.setdefault(channel, set())
-        bells.add(bell)
-        try:
-            if self._task is None or self._task.done():
-                self._start()
-            elif self._pubsub is not None:
-                await self._subscribe(self._pubsub, [channel])
-            yield bell
-        finally:
-            bells.discard(bell)
-            if not bells and self._bells.get(channel) is bells:
-                del self._bells[channel]
+        self._bells.setdefault(channel, set()).add(bell)
+        if self._task is None or self._task.done():
+            self._start()
+        elif self._pubsub is not None:
+            try:
+                await self._subscribe(self._pubsub, channel)
+            except BaseException:
+                self.leave(channel, bell)
+                raise
+        return bell
+
+    def leave(self, channel: bytes, bell: asyncio.Event) -> None:
+        """Ring this bell no more."""
+        bells = self._bells.get(channel, set())
+        bells.discard(bell)
+        if not bells:
+            self._bells.pop(channel, None)
 
     async def aclose(self) -> None:
         """End the task; whoever listens hears nothing more."""
@@ -75,13 +78,13 @@ class Hub:
         # A loop that is dropped while we wait is the user's choice and no bug to report.
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public name for it
 
-    async def _subscribe(self, pubsub: Any, channels: list[bytes]) -> None:
+    async def _subscribe(self, pubsub: Any, channel: bytes) -> None:
         import redis
 
         # What fails here, the task notices at its next read; then it begins anew with all.
         with contextlib.suppress(redis.RedisError, OSError):
             async with asyncio.timeout(self._timeout):
-                await pubsub.subscribe(*channels)
+                await pubsub.subscribe(channel)
 
     async def _run(self) -> None:
         import redis

@@ -197,7 +197,11 @@ class RedisStore:
         connection was away. Of several changes at once it gives the last. While Redis is away it
         waits, and never raises for that.
         """
-        async with self._links.here().hub.listening(self._name("changed", key)) as bell:
+        # No context manager that is a generator: a loop that ends closes all of them at once, in
+        # no order.
+        hub, channel = self._links.here().hub, self._name("changed", key)
+        bell = await hub.listen(channel)
+        try:
             while True:
                 await bell.wait()
                 bell.clear()
@@ -209,6 +213,8 @@ class RedisStore:
                     bell.set()
                 else:
                     yield record
+        finally:
+            hub.leave(channel, bell)
 
     async def aclose(self) -> None:
         """

@@ -25,11 +25,18 @@ ENCODED = "hush%2Fhush%40redis"
 START_TIMEOUT = 30.0
 
 
+#: A node of a cluster listens on the port ten thousand above as well.
+HIGHEST_PORT = 55_535
+
+
 def free_port():
     """Return a port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port <= HIGHEST_PORT:
+            return port
 
 
 @attrs.define(kw_only=True)

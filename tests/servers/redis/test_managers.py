@@ -1,0 +1,224 @@
+"""Clients of several processes on one Redis: one session, one refresh, and nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import AsyncExitStack
+
+import pytest
+
+from async_auth import AuthSessionMissing, RefreshPolicy, SignedOut, TokenRefreshed
+from async_auth.gotrue import GoTrueClient
+from async_auth.testing import GoTrueServer
+
+PROCESSES = 4
+TASKS = 25
+LIVES = 3
+REFRESH = "/token?grant_type=refresh_token"
+
+WORKER = """
+import asyncio, json, sys
+from async_auth.gotrue import GoTrueClient
+from async_auth.stores import RedisStore
+
+async def main(url, redis, tasks):
+    async with (
+        RedisStore(redis) as store,
+        GoTrueClient(url, store=store, auto_refresh=False) as auth,
+    ):
+        while True:
+            print("ready", flush=True)
+            if not (await asyncio.to_thread(sys.stdin.readline)).strip():
+                return
+            tokens = await asyncio.gather(*(auth.get_token() for _ in range(int(tasks))))
+            print(json.dumps(sorted({token.generation for token in tokens})), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def life():
+    """The life of a token; a test may have another one."""
+    return 3600
+
+
+@pytest.fixture
+async def server(life):
+    """A strict auth server: a refresh token may be spent once."""
+    options = {"reuse_interval": 0, "parent_rule": False, "jwt_expiry": life}
+    async with GoTrueServer(**options) as server:
+        yield server
+
+
+@pytest.fixture
+async def make_client(server, open_store):
+    """A function that makes a client with a store of its own, without a timer."""
+    async with AsyncExitStack() as stack:
+
+        async def make(**options):
+            policy = options.pop("policy", None)
+            store = await stack.enter_async_context(open_store(timeout=1.0, **options))
+            client = GoTrueClient(server.url, store=store, auto_refresh=False, policy=policy)
+            return await stack.enter_async_context(client)
+
+        yield make
+
+
+@pytest.fixture
+async def pair(make_client):
+    """Two clients with one session, as two machines have them."""
+    one = await make_client()
+    await one.sign_up(email="ann@example.com", password="secret-enough")
+    two = await make_client()
+    await asyncio.sleep(0.1)  # until it watches
+    return one, two
+
+
+async def stored(store, generation):
+    """Wait until the store has this generation, and return the record."""
+    stream = store.watch("default")
+    async with asyncio.timeout(10):
+        async for record in stream:
+            if record is not None and record.generation == generation:
+                break
+    await stream.aclose()
+    return record
+
+
+async def until(stream, kind):
+    """Return the next event of a class, in time."""
+    async with asyncio.timeout(3):
+        async for event in stream:
+            if isinstance(event, kind):
+                return event
+    return None
+
+
+async def test_a_new_token_is_everywhere_within_a_second(pair, server):
+    """What one refreshes, the other hands out without having asked anybody."""
+    one, two = pair
+    stream = two.events()
+    session = await one.refresh_session()
+    async with asyncio.timeout(1):
+        event = await until(stream, TokenRefreshed)
+
+    assert session.session.access_token == event.session.access_token
+    assert 2 == (await two.get_token()).generation
+    assert 1 == server.counts[REFRESH]
+
+
+async def test_a_sign_out_is_everywhere_within_a_second(pair):
+    """The other replica hears that the session has ended elsewhere."""
+    one, two = pair
+    stream = two.events()
+    await one.sign_out()
+
+    assert "elsewhere" == (await until(stream, SignedOut)).reason
+    with pytest.raises(AuthSessionMissing):
+        await two.get_token()
+
+
+@pytest.mark.parametrize("life", [2])
+async def test_two_that_refresh_at_once_send_one_request(pair, server):
+    """Fifty tasks of each, one expired token, one request."""
+    await asyncio.sleep(2)
+    tokens = await asyncio.gather(*(c.get_token() for c in pair for _ in range(50)))
+
+    assert {2} == {token.generation for token in tokens}
+    assert 1 == server.counts[REFRESH]
+
+
+@pytest.mark.parametrize("life", [2])
+async def test_a_refresh_may_take_longer_than_the_lease(make_client, server):
+    """The lease is renewed meanwhile: the second waits and adopts."""
+    one = await make_client(lease=0.3)
+    await one.sign_up(email="ann@example.com", password="secret-enough")
+    two = await make_client(lease=0.3)
+    await asyncio.sleep(2)
+    server.faults.add("/token", delay=1.5)
+    tokens = await asyncio.gather(one.get_token(), two.get_token())
+
+    assert 1 == len({token.value for token in tokens})
+    assert 1 == server.counts[REFRESH]
+
+
+async def test_an_empty_redis_gets_the_session_back(pair, redis_server, open_store):
+    """Failed over to an empty one: nobody is signed out, and the session is stored again."""
+    one, two = pair
+    await one.refresh_session()
+    redis_server.stop()
+    redis_server.start()
+    async with open_store() as store:
+        await stored(store, 2)
+        await two.refresh_session()
+        assert 3 == (await store.load("default")).generation
+    assert [one.session.sign_in_id] * 2 == [client.session.sign_in_id for client in pair]
+
+
+async def test_away_for_a_while_nothing_is_lost(pair, redis_server, server, open_store):
+    """Fresh tokens are handed out, a refresh fails and says so; back, everything goes on."""
+    one, two = pair
+    redis_server.stop()
+    assert 1 == (await one.get_token()).generation
+    with pytest.raises(Exception, match="cannot be reached"):
+        await one.refresh_session()
+    assert 0 == server.counts[REFRESH]
+    redis_server.start()
+    await one.refresh_session()
+
+    async with open_store() as store:
+        assert 2 == (await store.load("default")).generation
+    assert 1 == server.counts[REFRESH]
+    assert one.session.sign_in_id == two.session.sign_in_id
+
+
+async def test_a_token_that_redis_did_not_take_is_kept(
+    make_client, redis_server, server, open_store
+):
+    """Redis goes while the server answers: the new token lives in memory, and is saved later."""
+    client = await make_client(policy=RefreshPolicy(backoff_initial=0.2, backoff_max=0.2))
+    await client.sign_up(email="ann@example.com", password="secret-enough")
+    server.faults.add("/token", delay=0.5)
+    refreshing = asyncio.ensure_future(client.refresh_session())
+    await asyncio.sleep(0.2)
+    redis_server.stop()
+    await refreshing
+    assert 2 == (await client.get_token()).generation
+    redis_server.start()
+
+    async with open_store() as store:
+        assert 2 == (await stored(store, 2)).generation
+
+
+@pytest.mark.parametrize("life", [2])
+async def test_processes_share_every_life(server, redis_server, open_store):
+    """For some lives of a token, each of several processes times tasks: one request a life."""
+    async with open_store() as store:
+        async with GoTrueClient(server.url, store=store) as auth:
+            await auth.sign_up(email="ann@example.com", password="secret-enough")
+        workers = [
+            await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-W", "error", "-c", WORKER, server.url, redis_server.url, str(TASKS)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            for _ in range(PROCESSES)
+        ]
+        for count in range(1, LIVES + 1):
+            for worker in workers:
+                assert b"ready\n" == await worker.stdout.readline()
+            await asyncio.sleep(2)
+            for worker in workers:
+                worker.stdin.write(b"go\n")
+            answers = [json.loads(await worker.stdout.readline()) for worker in workers]
+
+            assert [[count + 1]] * PROCESSES == answers
+            assert count == server.counts[REFRESH]
+        results = [await worker.communicate(b"\n") for worker in workers]
+
+    assert [(b"ready\n", b"")] * PROCESSES == results
