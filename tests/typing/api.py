@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, assert_type
 
 from aiohttp import ClientMiddlewareType, ClientSession
@@ -53,7 +53,14 @@ from async_auth.gotrue import (
 from async_auth.gotrue.admin import CustomProvider, SSOProvider
 from async_auth.http_messages import Request, Response
 from async_auth.integrations.aiohttp import bearer
-from async_auth.ports import Clock, RefreshLock, SessionStore, Transport, WatchableStore
+from async_auth.ports import (
+    Clock,
+    Record,
+    RefreshLock,
+    SessionStore,
+    Transport,
+    WatchableStore,
+)
 from async_auth.session import AccessToken, Session, Status
 from async_auth.stores import (
     EncryptedStore,
@@ -61,6 +68,7 @@ from async_auth.stores import (
     FileStore,
     KeyringStore,
     MemoryStore,
+    RedisStore,
 )
 
 
@@ -149,12 +157,19 @@ def our_stores_fit_the_port(store: SessionStore) -> RefreshLock:
     keys = EncryptionKeys.from_file("keys")
     stores += [KeyringStore(), EncryptedStore(store, keys, accept_plain=True)]
     assert_type(KeyringStore.or_else(FileStore, "service"), KeyringStore | FileStore)
+    stores.append(RedisStore("rediss://localhost", prefix="app", lease=10.0, timeout=5.0))
     return stores[0].lock
 
 
 def some_stores_can_be_watched(folder: FileStore, ring: KeyringStore) -> list[WatchableStore]:
     """Those that tell what other processes write."""
     return [folder, ring]
+
+
+def what_another_machine_stores(store: RedisStore) -> AsyncIterator[Record | None]:
+    """A store in Redis tells of changes."""
+    watchable: WatchableStore = store
+    return watchable.watch("key")
 
 
 class FixedClock:

@@ -40,6 +40,7 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         #: What is connected and has every channel that was wanted when it was put here.
         self._pubsub: Any = None
+        self._subscribed: set[bytes] = set()
         self._pause = PAUSE_FIRST
 
     async def listen(self, channel: bytes) -> asyncio.Event:
@@ -84,6 +85,8 @@ class Hub:
         # What fails here, the task notices at its next read; then it begins anew with all.
         with contextlib.suppress(redis.RedisError, OSError):
             async with asyncio.timeout(self._timeout):
+                self._subscribed.add(channel)
+                # Also if it is subscribed to already: it is the answer that rings the new bell.
                 await pubsub.subscribe(channel)
 
     async def _run(self) -> None:
@@ -107,15 +110,17 @@ class Hub:
 
     async def _attend(self, pubsub: Any) -> None:
         """Read messages over one connection until nobody listens any more."""
-        known: set[bytes] = set()
+        self._subscribed = set()
         while self._bells:
             async with asyncio.timeout(self._timeout):
-                while new := self._bells.keys() - known:
-                    await pubsub.subscribe(*new)
-                    known |= new
-                if old := known - self._bells.keys():
+                if old := self._subscribed - self._bells.keys():
+                    self._subscribed -= old
                     await pubsub.unsubscribe(*old)
-                    known -= old
+                # Whoever comes while we wait here is seen at the next turn: from the last look to
+                # the line below there is no wait.
+                while new := self._bells.keys() - self._subscribed:
+                    self._subscribed |= new
+                    await pubsub.subscribe(*new)
             self._pubsub = pubsub
             self._heard(await self._next_message(pubsub))
             self._pause = PAUSE_FIRST

@@ -93,6 +93,10 @@ class RedisHold:
             while not await self._attempt():
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
                 pause = min(pause * POLL_GROWTH, POLL_LAST)
+        except StoreError:
+            # It would not hear a release either.
+            await self._turn.__aexit__()
+            raise
         except BaseException:
             await self._let_go()
             raise

@@ -106,6 +106,32 @@ async def test_a_watcher_outlives_a_restart(store, redis_server):
     await stream.aclose()
 
 
+async def test_a_watcher_outlives_what_it_cannot_load(store, redis_server):
+    """A record that cannot be had now is tried again, without another message."""
+    redis_server.command("SET", "async_auth:session:key", "yours")
+    stream = store.watch("key")
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    redis_server.command("DEL", "async_auth:session:key")
+    async with asyncio.timeout(SOON):
+        assert None is await waiting
+    await stream.aclose()
+
+
+async def test_two_watchers_of_one_key(store):
+    """Each begins with what is there, and both hear of a change."""
+    one, other = store.watch("key"), store.watch("key")
+    assert [None, None] == [await next_of(one), await next_of(other)]
+    await store.save("key", record(1), expected=0)
+    assert record(1) == await next_of(other)
+    async with asyncio.timeout(SOON):
+        while record(1) != await anext(one):
+            pass
+    await one.aclose()
+    await other.aclose()
+
+
 async def test_a_watcher_notices_a_silent_server(open_store, redis_server, monkeypatch):
     """A server that says nothing is asked, and left for a new connection when it keeps silent."""
     monkeypatch.setattr("async_auth.stores.redis.hub.SILENCE", 0.05)
