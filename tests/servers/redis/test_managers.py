@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from contextlib import AsyncExitStack
 
@@ -34,6 +35,28 @@ async def main(url, redis, tasks):
                 return
             tokens = await asyncio.gather(*(auth.get_token() for _ in range(int(tasks))))
             print(json.dumps(sorted({token.generation for token in tokens})), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+DYING = """
+import asyncio, sys
+from async_auth.gotrue import GoTrueClient
+from async_auth.stores import RedisStore
+from async_auth.transport import AiohttpTransport
+
+class Transport(AiohttpTransport):
+    async def send(self, request, *, timeout):
+        response = await super().send(request, timeout=timeout)
+        print("answered", flush=True)
+        sys.stdin.readline()
+        return response
+
+async def main(url, redis):
+    store = RedisStore(redis, lease=0.5)
+    auth = GoTrueClient(url, store=store, transport=Transport(), auto_refresh=False)
+    await auth.refresh_session()
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -191,6 +214,37 @@ async def test_a_token_that_redis_did_not_take_is_kept(
 
     async with open_store() as store:
         assert 2 == (await stored(store, 2)).generation
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+async def test_a_process_that_ends_between_answer_and_save(redis_server, open_store, how):
+    """After its lease another gets the next token, by the server's rule for lost answers."""
+    async with (
+        GoTrueServer(reuse_interval=0, parent_rule=True) as server,
+        open_store() as store,
+        GoTrueClient(server.url, store=store, auto_refresh=False) as auth,
+    ):
+        await auth.sign_up(email="ann@example.com", password="secret-enough")
+        other = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-W", "error", "-c", DYING, server.url, redis_server.url),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert b"answered\n" == await other.stdout.readline()
+        other.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+        async with asyncio.timeout(5):
+            await auth.refresh_session()
+        mine = await store.load("default")
+        if how == "frozen":
+            other.send_signal(signal.SIGCONT)
+        _, errors = await other.communicate(b"go on\n")
+
+        assert (2, mine) == (mine.generation, await store.load("default"))
+        assert {"killed": -9, "frozen": 0}[how] == other.returncode, errors
+        assert auth.session is not None
+        await auth.get_user()
 
 
 @pytest.mark.parametrize("life", [2])
