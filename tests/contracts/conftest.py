@@ -58,9 +58,19 @@ STORES = {
 }
 
 
+#: The rows of STORES that can be watched.
+WATCHABLE = ("file", "keyring", "encrypted-file", "encrypted-keyring")
+
+
 @pytest.fixture(params=STORES)
 def open_store(request, tmp_path):
     """Give a function that opens the same store again each time it is called."""
+    return STORES[request.param](tmp_path)
+
+
+@pytest.fixture(params=WATCHABLE)
+def open_watchable(request, tmp_path):
+    """Give a function that opens the same store again, one that can be watched."""
     return STORES[request.param](tmp_path)
 
 

@@ -18,15 +18,22 @@ def load(name):
     return module
 
 
-for contract in ("test_stores", "test_locks"):
+for contract in ("test_stores", "test_locks", "test_watches"):
     found = {name: thing for name, thing in vars(load(contract)).items() if name.startswith("test")}
     assert found.keys().isdisjoint(globals())
     globals().update(found)
 
 make_record = load("conftest").make_record
+follow = load("test_watches").follow
 
 
 @pytest.fixture
 def store(open_store):
     """Give a store with nothing in it."""
     return open_store()
+
+
+@pytest.fixture
+def open_watchable(open_store):
+    """A store in Redis can be watched."""
+    return open_store
