@@ -58,6 +58,10 @@ class EncryptedStore:
         if isinstance(inner, WatchableStore):
             # Only then is this one a WatchableStore.
             self.watch = partial(self._watch, inner)
+        removed = getattr(inner, "removed", None)
+        if removed is not None:
+            # What the inner store lost, nobody has signed out of.
+            self.removed = removed
 
     @property
     def inner(self) -> SessionStore:

@@ -252,3 +252,16 @@ async def test_any_iterator_can_be_the_inner_watch():
 
     assert None is await anext(aiter(watch))
     await watch.aclose()
+
+
+async def test_it_knows_what_the_inner_store_knows_of_removals():
+    """A store that loses its data is no sign-out, encrypted or not; others say nothing of it."""
+
+    class Forgetful(MemoryStore):
+        async def removed(self, key):
+            return key == "signed out"
+
+    store = EncryptedStore(Forgetful(), EncryptionKeys(OLD))
+
+    assert [True, False] == [await store.removed(key) for key in ("signed out", "lost")]
+    assert not hasattr(EncryptedStore(MemoryStore(), EncryptionKeys(OLD)), "removed")
