@@ -19,8 +19,10 @@ from async_auth.stores.copies import copy_record
 from async_auth.stores.file_lock import FileLock
 from async_auth.stores.file_names import file_name
 from async_auth.stores.file_watch import FileWatch
+from async_auth.stores.record_json import parse_record
 from async_auth.stores.session_file import Losses, SessionFile, remove_leftovers
 from async_auth.stores.threads import file_threads
+from async_auth.stores.watched_file import WatchedFile
 
 
 class FileStore:
@@ -117,12 +119,11 @@ class FileStore:
 
     def watch(self, key: str) -> AsyncIterator[Record | None]:
         """
-        Yield the record under *key* each time somebody, this process included, has changed it.
+        Yield the record under *key*, and again each time somebody has changed it.
 
-        Changes count from this call on. Those that follow each other closely may come as one: what
-        is yielded is what is there. On a local disk of Linux it comes as soon as it is written
+        Changes of this process count too. Those that follow each other closely may come as one: what is yielded is what is there. On a local disk of Linux it comes as soon as it is written
         (inotify); elsewhere the file is read twice a second. A file that cannot be read as a
-        record is left to `load()`.
+        record is left to `load()`, and its absence once it was set aside is not told.
 
         Args:
             key: Any string.
@@ -130,16 +131,13 @@ class FileStore:
         Returns:
             An async iterator that never ends, with an `aclose()`. Its steps raise StoreError if
             the file cannot be read; the next step tries again.
-
-        Raises:
-            StoreError: The file cannot be read.
         """
         file = self._file(key)
 
         async def record(content: bytes | None) -> Record | None:
-            return file.parse(content)
+            return None if content is None else parse_record(content)
 
-        return FileWatch(file.path, file.content, record)
+        return FileWatch(file.path, WatchedFile(file).content, record)
 
     def _file(self, key: str) -> SessionFile:
         return SessionFile(self._folder / f"{file_name(key)}.json", self._losses)

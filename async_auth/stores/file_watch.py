@@ -25,21 +25,22 @@ from async_auth.stores.threads import file_threads
 LOOK = 30.0
 POLL = 0.5
 
+#: The fingerprint of no content.
+NOTHING_YET = b""
+
 
 class FileWatch:
     """
     An endless async iterator over what becomes of a record.
 
-    It begins with this object, not with the first step. One task at a time waits for it; it
-    belongs to the event loop that this happens in. A wait that is cancelled loses nothing.
+    It begins with what is there, so that nothing is missed by whoever read it before, and does no
+    work before its first step. One task at a time waits for it; it belongs to the event loop that
+    this happens in. A wait that is cancelled loses nothing.
 
     Args:
         path: The file that changes with the record.
         content: Reads it, blocking; `None` for no file; raises StoreError.
         record: Makes the record of that; raises UnreadableRecord for what is not worth telling.
-
-    Raises:
-        StoreError: The file cannot be read.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class FileWatch:
         self._path = path
         self._content = content
         self._record = record
-        self._seen = fingerprint(content())
+        #: The content that was last told, or not worth telling; at first none was.
+        self._seen: bytes | None = NOTHING_YET
         #: Set when it is time to look.
         self.changed = asyncio.Event()
         #: What sets it, if the folder gives notices.
@@ -63,7 +65,7 @@ class FileWatch:
 
     async def __anext__(self) -> Record | None:
         """
-        Wait for the next change and return what is there now; `None` for nothing.
+        Return what is there; after the first step, when it has changed. `None` is for nothing.
 
         Raises:
             StoreError: The file cannot be read now; the iteration can go on.

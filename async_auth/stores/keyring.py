@@ -185,7 +185,7 @@ class KeyringStore:
 
     def watch(self, key: str) -> AsyncIterator[Record | None]:
         """
-        Yield the record under *key* each time a KeyringStore, this one included, has changed it.
+        Yield the record under *key*, and again each time any KeyringStore has changed it.
 
         As `FileStore.watch()`: each change is noted in a file of the folder. What is done to the
         keyring by other programs is not told.
@@ -195,10 +195,7 @@ class KeyringStore:
 
         Returns:
             An async iterator that never ends, with an `aclose()`. Its steps raise StoreError if
-            the keyring cannot be read; the next step tries again.
-
-        Raises:
-            StoreError: The folder cannot be read.
+            the keyring or the folder cannot be read; the next step tries again.
         """
         entry, stamp = self._entry(key), self._stamp(key)
 

@@ -111,19 +111,6 @@ class SessionFile:
             with guard(self.path.parent):
                 return self._read_guarded()
 
-    def parse(self, content: bytes | None) -> Record | None:
-        """
-        Return the record that *content* is; `None` for no file.
-
-        Raises:
-            UnreadableRecord: It is no record, or the file is gone because it was none.
-        """
-        if content is not None:
-            return parse_record(content)
-        if self.path in self.losses.absent:
-            raise UnreadableRecord("it was set aside")
-        return None
-
     def replace(self, record: Record, *, expected: int | None) -> None:
         """
         Write *record* if the stored generation is *expected*.
@@ -198,15 +185,18 @@ class SessionFile:
             return None
 
     def _put_aside(self, reason: str) -> None:
-        aside = free_name(f"{self.path}.corrupt-{int(time.time())}")
+        prefix = self.path.parent / aside_names(self.path.name)
+        aside = free_name(f"{prefix}{int(time.time())}")
+        # First, so that a watch which finds no file finds this.
+        self.losses.set_aside.append(aside)
         try:
             self.path.rename(aside)
         except OSError as error:
+            self.losses.set_aside.remove(aside)
             raise store_error(
                 f"the session file could not be read ({reason}), and cannot rename", aside, error
             ) from error
         self.losses.absent.add(self.path)
-        self.losses.set_aside.append(aside)
         logger.warning(
             "The session file %s could not be read: %s. It was set aside as %s.",
             self.path,
@@ -232,6 +222,11 @@ class SessionFile:
         except OSError as error:
             raise store_error("cannot write", temporary, error) from error
         return temporary
+
+
+def aside_names(name: str) -> str:
+    """Return what the names begin with under which a session file *name* is set aside."""
+    return f"{name}.corrupt-"
 
 
 def free_name(wanted: str) -> Path:

@@ -10,8 +10,6 @@ import pytest
 from async_auth.errors import StoreError
 from async_auth.stores import FileStore, file_watch, folder_notices
 from async_auth.stores.file_watch import read_plain
-from async_auth.stores.record_json import UnreadableRecord
-from async_auth.stores.session_file import Losses, SessionFile
 
 
 @pytest.fixture
@@ -36,6 +34,13 @@ def begin(watch):
     return asyncio.ensure_future(anext(watch))
 
 
+async def watching(store):
+    """Return a watch that has told what is there at first."""
+    watch = store.watch("key")
+    await anext(watch)
+    return watch
+
+
 class Bell(asyncio.Event):
     """An event that says when somebody waits for it."""
 
@@ -52,6 +57,7 @@ class Bell(asyncio.Event):
 def with_bell(watch):
     """Return the watch, which now says when it has looked and waits for a notice."""
     watch.changed = Bell()
+    watch.notices = None  # they know another one
     return watch
 
 
@@ -59,7 +65,7 @@ def with_bell(watch):
 async def test_another_stores_write_is_told(store, make_record):
     """What another handle of the folder writes or removes comes, in order."""
     other = FileStore(store.folder)
-    watch = store.watch("key")
+    watch = await watching(store)
     for generation in (1, 2, 3):
         waiting = begin(watch)
         await asyncio.sleep(0)
@@ -71,10 +77,20 @@ async def test_another_stores_write_is_told(store, make_record):
     assert None is await waiting
 
 
+async def test_it_begins_with_what_is_there(store, make_record):
+    """Whoever read the file before misses nothing that came between."""
+    await store.save("key", make_record(1), expected=0)
+    watch = store.watch("key")
+    await store.save("key", make_record(2), expected=1)
+
+    assert make_record(2) == await anext(watch)
+    assert None is await anext(store.watch("another key"))
+
+
 async def test_a_sleeping_watch_is_woken(store, make_record, monkeypatch):
     """A watch that has looked and waits is woken by the write itself."""
     monkeypatch.setattr(file_watch, "LOOK", 1000.0)
-    watch = with_bell(store.watch("key"))
+    watch = with_bell(await watching(store))
     waiting = begin(watch)
     await watch.changed.awaited.wait()
     await FileStore(store.folder).save("key", make_record(1), expected=0)
@@ -87,7 +103,7 @@ async def test_a_notice_that_never_came_is_made_up_for(store, make_record, monke
     """Where notices fail silently the change is found at the next look."""
     monkeypatch.setattr(file_watch, "LOOK", 0.001)
     monkeypatch.setattr(folder_notices.FolderNotices, "_wake", lambda *_: None)
-    waiting = begin(store.watch("key"))
+    waiting = begin(await watching(store))
     await store.save("key", make_record(1), expected=0)
 
     assert make_record(1) == await waiting
@@ -96,7 +112,7 @@ async def test_a_notice_that_never_came_is_made_up_for(store, make_record, monke
 @pytest.mark.usefixtures("way")
 async def test_a_lost_folder_is_an_error_and_no_sign_out(store, make_record):
     """When the folder goes the step raises; when it is back the iteration goes on."""
-    watch = store.watch("key")
+    watch = await watching(store)
     await store.save("key", make_record(1), expected=0)
     assert make_record(1) == await anext(watch)
     waiting = begin(watch)
@@ -117,7 +133,7 @@ async def test_damage_is_not_told(store, make_record):
     """A file that is no record, and its absence once it was set aside, are nobody's sign-out."""
     await store.save("key", make_record(1), expected=0)
     (path,) = store.folder.glob("key-*.json")
-    watch = store.watch("key")
+    watch = await watching(store)
     waiting = begin(watch)
     await asyncio.sleep(0)
     broken = path.with_name("broken")
@@ -131,7 +147,7 @@ async def test_damage_is_not_told(store, make_record):
 
 async def test_a_notice_about_nothing_new_costs_one_look(store):
     """A watch that is woken and finds nothing new sleeps again."""
-    watch = with_bell(store.watch("key"))
+    watch = with_bell(await watching(store))
     waiting = begin(watch)
     for _ in range(3):
         await watch.changed.awaited.wait()
@@ -140,23 +156,6 @@ async def test_a_notice_about_nothing_new_costs_one_look(store):
         watch.changed.set()
     waiting.cancel()
     await asyncio.wait([waiting])
-
-
-async def test_what_was_set_aside_is_no_sign_out(store, make_record):
-    """No file is no session, but not if it is gone because this store could not read it."""
-    await store.save("key", make_record(1), expected=0)
-    (path,) = store.folder.glob("key-*.json")
-    losses = Losses()
-    file = SessionFile(path, losses)
-    path.write_text("{")
-    with pytest.raises(UnreadableRecord):
-        file.parse(file.content())
-    assert None is file.read()
-
-    with pytest.raises(UnreadableRecord, match="set aside"):
-        file.parse(file.content())
-    file.remove(expected=None)
-    assert None is file.parse(file.content())
 
 
 OTHER_PROCESS = """
@@ -178,7 +177,7 @@ asyncio.run(main(FileStore(sys.argv[1])))
 async def test_another_processs_write_is_told(start, store, make_record):
     """What another process writes comes, each time."""
     other = start(OTHER_PROCESS, store.folder)
-    watch = store.watch("key")
+    watch = await watching(store)
     for generation in (1, 2):
         other.process.stdin.write("go\n")
         other.process.stdin.flush()
@@ -193,7 +192,7 @@ def test_event_loops_in_threads_are_told_each(store, make_record):
     heard = []
 
     async def hear():
-        watch = store.watch("key")
+        watch = await watching(store)
         waiting = asyncio.ensure_future(anext(watch))
         await asyncio.sleep(0)
         ready.wait()
@@ -212,7 +211,7 @@ def test_event_loops_in_threads_are_told_each(store, make_record):
 
 async def test_closing_ends_a_wait(store):
     """aclose() ends the iteration for the task that waits, and for those that come later."""
-    watch = with_bell(store.watch("key"))
+    watch = with_bell(await watching(store))
     waiting = begin(watch)
     await watch.changed.awaited.wait()
     await watch.aclose()
@@ -225,7 +224,7 @@ async def test_closing_ends_a_wait(store):
 @pytest.mark.parametrize("turns", range(5))
 async def test_closing_at_any_step_ends_it(store, turns):
     """aclose() between any two steps of a wait ends it."""
-    watch = store.watch("key")
+    watch = await watching(store)
     waiting = begin(watch)
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -242,3 +241,38 @@ async def test_what_is_read_plainly(tmp_path):
     assert (b"x", None) == (read_plain(tmp_path / "a"), read_plain(tmp_path / "b"))
     with pytest.raises(StoreError, match=str(tmp_path)):
         read_plain(tmp_path)
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_cancelled_wait_loses_nothing(store, make_record):
+    """A change that came while nobody waited, after a cancelled wait, is told to the next."""
+    watch = await watching(store)
+    waiting = begin(watch)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await FileStore(store.folder).save("key", make_record(1), expected=0)
+
+    assert make_record(1) == await anext(watch)
+
+
+@pytest.mark.usefixtures("way")
+async def test_what_another_process_set_aside_is_no_sign_out(store, make_record):
+    """Nor is the file's absence after that; what is saved and removed later is told again."""
+    other = FileStore(store.folder)
+    await store.save("key", make_record(1), expected=0)
+    (path,) = store.folder.glob("key-*.json")
+    watch = await watching(store)
+    path.write_text("{")
+    assert None is await other.load("key")
+    waiting = begin(watch)
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert not waiting.done()
+
+    await other.save("key", make_record(2), expected=1)
+    assert make_record(2) == await waiting
+    waiting = begin(watch)
+    await asyncio.sleep(0.02)  # more than a tick of the file system's clock
+    await other.delete("key", expected=2)
+    assert None is await waiting

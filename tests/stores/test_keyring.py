@@ -386,6 +386,7 @@ async def test_deleting_a_corrupt_entry_keeps_it(store, backend):
 async def test_damage_is_not_told(store, backend, make_record, loaded):
     """Whoever watches hears nothing of damage, and leaves it to load() to set it aside."""
     watch = store.watch("key")
+    assert None is await anext(watch)
     waiting = asyncio.ensure_future(anext(watch))
     await asyncio.sleep(0)
     backend.entries["tests", NAME] = "{"
