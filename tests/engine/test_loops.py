@@ -896,3 +896,105 @@ async def test_nobody_hangs_when_all_our_tasks_are_cancelled(make, server, clock
     assert told
     await manager.start()
     await manager.aclose()
+
+
+# Stores that tell.
+
+WATCHING = """
+    async def heard(stream, kind):
+        async with asyncio.timeout(30):
+            async for event in stream:
+                if isinstance(event, kind):
+                    return event
+
+    async def rotate():
+        async with GoTrueClient(url, store=FileStore(folder)) as other:
+            await other.refresh_session()
+"""
+
+
+@pytest.mark.parametrize("end", ["", "loop.close()", "del client, stream; gc.collect()"])
+async def test_a_notebook_that_watches_a_folder_ends_without_a_word(run_script, gotrue, end):
+    """Never closed, closed as a loop only, or dropped: its watch keeps nothing alive."""
+    lines = await run_script(
+        WATCHING
+        + f"""
+    cell = notebook()
+    loop = cell.__self__
+    client = GoTrueClient(url, store=FileStore(folder))
+    cell(client.sign_in_with_password(**account))
+    stream = client.events()
+    cell(asyncio.sleep(0.05))
+    cell(rotate())
+    print(cell(heard(stream, TokenRefreshed)).session.generation)
+    {end}
+    """
+    )
+
+    assert ["2"] == lines
+    assert 1 == gotrue.counts[REFRESH]
+
+
+async def test_the_next_loop_hears_what_was_written_between_two(run_script, gotrue):
+    """What another process writes while no loop runs is taken over when the next one does."""
+    lines = await run_script(
+        WATCHING
+        + """
+    async def begin():
+        await client.sign_in_with_password(**account)
+
+    async def go_on():
+        stream = client.events()
+        await client.get_token()
+        print((await heard(stream, TokenRefreshed)).session.generation)
+        await client.aclose()
+
+    client = GoTrueClient(url, store=FileStore(folder))
+    asyncio.run(begin())
+    asyncio.run(rotate())
+    asyncio.run(go_on())
+    """
+    )
+
+    assert ["2"] == lines
+    assert 1 == gotrue.counts[REFRESH]
+
+
+@needs_fork
+@pytest.mark.parametrize("end", ["await client.aclose()", "pass"])
+async def test_parent_and_forked_child_hear_of_each_other(run_script, gotrue, end):
+    """Each has a watch of its own, and the child's end takes nothing from the parent's."""
+    lines = await run_script(
+        WATCHING
+        + FORK
+        + f"""
+    client = GoTrueClient(url, store=FileStore(folder))
+    go_in, go_out = os.pipe()
+
+    async def child():
+        stream = client.events()
+        await client.get_token()
+        os.write(go_out, b".")
+        print("child:", (await heard(stream, TokenRefreshed)).session.generation)
+        {end}
+
+    async def main():
+        await client.sign_in_with_password(**account)
+        stream = client.events()
+        await asyncio.sleep(0.05)
+        pid = forked(child)
+        await asyncio.to_thread(os.read, go_in, 1)
+        await rotate()
+        print("parent:", (await heard(stream, TokenRefreshed)).session.generation, flush=True)
+        await ended(pid)
+        await rotate()
+        print("parent:", (await heard(stream, TokenRefreshed)).session.generation, flush=True)
+        await client.aclose()
+
+    asyncio.run(main())
+    """,
+        options=FORKING,
+    )
+
+    assert ["child: 2", "parent: 2", "parent: 3"] == sorted(lines)
+    assert 2 == gotrue.counts[REFRESH]
