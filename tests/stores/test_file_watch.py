@@ -276,3 +276,36 @@ async def test_what_another_process_set_aside_is_no_sign_out(store, make_record)
     await asyncio.sleep(0.02)  # more than a tick of the file system's clock
     await other.delete("key", expected=2)
     assert None is await waiting
+
+
+READ_ONLY = """
+import asyncio, os, tempfile
+from async_auth.ports import Record
+from async_auth.stores import FileStore
+
+give_up_root()
+
+def record(generation):
+    return Record(generation=generation, sign_in_id="sign-in", session={})
+
+async def main(folder):
+    store = FileStore(folder)
+    await store.save("key", record(1), expected=0)
+    os.chmod(folder, 0o500)
+    watch = store.watch("key")
+    assert record(1) == await anext(watch)
+    waiting = asyncio.ensure_future(anext(watch))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    os.chmod(folder, 0o700)
+    await FileStore(folder).save("key", record(2), expected=1)
+    assert record(2) == await waiting
+
+with tempfile.TemporaryDirectory() as folder:
+    asyncio.run(main(folder))
+"""
+
+
+def test_a_folder_that_is_read_only_for_a_while(start):
+    """Watching writes nothing: it goes on in a folder that cannot be written."""
+    assert (0, "") == start(READ_ONLY).ends()
