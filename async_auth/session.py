@@ -104,11 +104,13 @@ class AccessToken:
     expires_at: float | None = None
     generation: int = 0
     token_type: str = "bearer"
-    #: The value of an `Authorization` header (RFC 6750 section 2.1).
-    header: str = attrs.field(init=False, repr=False, eq=False)
 
-    @header.default
-    def _authorization(self) -> str:
+    @property
+    def header(self) -> str:
+        """The value of an `Authorization` header (RFC 6750 section 2.1)."""
+        # Not kept: it would double what the token takes in memory, for every session.
+        if self.token_type == "bearer":
+            return f"Bearer {self.value}"
         scheme = "Bearer" if self.token_type.lower() == "bearer" else self.token_type
         return f"{scheme} {self.value}"
 

@@ -90,6 +90,14 @@ class Lifecycle:
         """Return how many seconds the token has left; infinite if nobody said."""
         return self.expires_at - now
 
+    @property
+    def refreshes_per_second(self) -> float:
+        """How often the session has to be refreshed, on average; 0 if it cannot be or need not."""
+        session = self.session
+        if session is None or session.refresh_token is None or session.lifetime is None:
+            return 0.0
+        return 1.0 / max(session.lifetime - self.margin, self.policy.min_interval, 1.0)
+
     def held_back(self, now: float) -> bool:
         """Say whether a back-off, or the last refresh being too recent, forbids another try."""
         return now < self.not_before

@@ -15,6 +15,10 @@ from async_auth.errors import ConfigurationError
 MARGIN_SHARE = 0.2
 #: The timer's jitter is never more than this part of the margin.
 JITTER_SHARE = 0.1
+#: In a pool the timer's moment is spread over this part of the token's life instead.
+SPREAD_SHARE = 0.1
+#: Spread over more than this, a session would be refreshed more than twice as often as it need be.
+MAX_SPREAD = 0.5
 #: Half the margin is what a caller gets at least, for tokens too short for `min_ttl`.
 MIN_TTL_SHARE = 0.5
 
@@ -25,6 +29,16 @@ def _seconds(instance: object, attribute: attrs.Attribute[float], value: object)
         return
     raise ConfigurationError(
         f"RefreshPolicy: {attribute.name} must be a number of seconds, 0 or more; got {value!r}."
+    )
+
+
+def _share(instance: object, attribute: attrs.Attribute[float | None], value: object) -> None:
+    number = math.nan if isinstance(value, bool) else value
+    if value is None or (isinstance(number, int | float) and 0 <= number <= MAX_SPREAD):
+        return
+    raise ConfigurationError(
+        f"RefreshPolicy: {attribute.name} must be a part of the token's life, from 0 to "
+        f"{MAX_SPREAD}, or None; got {value!r}."
     )
 
 
@@ -44,6 +58,9 @@ class RefreshPolicy:
             fifth of its life: `min(margin, 0.2 * life)`.
         jitter: The timer goes off up to this much earlier still, drawn once per token, never
             more than a tenth of the margin. 0 for none.
+        spread: Instead of the jitter, the timer goes off up to this part of the token's life
+            earlier, so that many sessions that began together part. `None` is a tenth in a
+            `SessionPool`, and the jitter alone in a manager of one session.
         min_ttl: `get_token()` returns at once while the token has more than this left:
             `min(min_ttl, margin / 2)`.
         min_interval: The timer, `get_session()` and `get_token()` never refresh twice within
@@ -61,6 +78,7 @@ class RefreshPolicy:
 
     margin: float = attrs.field(default=10.0, validator=_seconds)
     jitter: float = attrs.field(default=1.0, validator=_seconds)
+    spread: float | None = attrs.field(default=None, validator=_share)
     min_ttl: float = attrs.field(default=2.0, validator=_seconds)
     min_interval: float = attrs.field(default=1.0, validator=_seconds)
     backoff_initial: float = attrs.field(default=1.0, validator=_positive)
@@ -83,7 +101,10 @@ class RefreshPolicy:
 
     def jitter_for(self, life: float | None, u: float) -> float:
         """Return how much before it is due the timer goes off, for *u* in 0..1."""
-        return u * min(self.jitter, JITTER_SHARE * self.margin_for(life))
+        jitter = min(self.jitter, JITTER_SHARE * self.margin_for(life))
+        if self.spread is None or life is None:
+            return u * jitter
+        return u * max(jitter, self.spread * life)
 
     def min_ttl_for(self, life: float | None, wanted: float | None = None) -> float:
         """

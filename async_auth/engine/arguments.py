@@ -24,6 +24,25 @@ def check_port(name: str, value: object, *methods: str) -> None:
         )
 
 
+def check_provider(provider: object) -> None:
+    """Raise ConfigurationError unless *provider* is one."""
+    check_port("provider", provider, "refresh_request", "parse_refresh", "dump", "load")
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise ConfigurationError unless *value* is an integer, 1 or more."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return
+    raise ConfigurationError(f"{name} must be an integer, 1 or more; got {value!r}.")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise ConfigurationError unless *value* is a number, more than 0; it may be infinite."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return
+    raise ConfigurationError(f"{name} must be a number, more than 0; got {value!r}.")
+
+
 def check_policy(policy: object) -> None:
     """Raise ConfigurationError unless *policy* is one, or `None`."""
     if policy is not None and not isinstance(policy, RefreshPolicy):

@@ -37,6 +37,7 @@ class EventStream(AsyncIterator[Event]):
         buffer: int,
         start: Starter | None = None,
         awaited: set[EventStream] | None = None,
+        greeted: bool = False,
     ):
         self._buffer = _checked_buffer(buffer)
         self._start = start
@@ -44,7 +45,7 @@ class EventStream(AsyncIterator[Event]):
         self._events: deque[Event] = deque()
         self._dropped: Event | None = None
         self._missed = 0
-        self._welcomed = False
+        self._welcomed = greeted
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
 
@@ -179,21 +180,35 @@ def _set(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
+Streams = dict[int, weakref.ref[EventStream]]
+
+
 class Broadcast:
-    """The list of subscribers; holds each of them weakly, but for those whose reader waits."""
+    """
+    The list of subscribers; holds each of them weakly, but for those whose reader waits.
+
+    Whoever subscribes to one key costs nothing when something else is told.
+    """
 
     def __init__(self) -> None:
-        self._streams: dict[int, weakref.ref[EventStream]] = {}
+        #: By the key whose events they get; under `None` those who get all.
+        self._streams: dict[str | None, Streams] = {}
         self._awaited: set[EventStream] = set()
 
     def __len__(self) -> int:
-        return len(self._open())
+        return sum(len(self._open(key)) for key in list(self._streams))
+
+    def count(self, key: str) -> int:
+        """Return how many get the events of *key*."""
+        return len(self._open(None)) + len(self._open(key))
 
     def subscribe(
         self,
         *,
         buffer: int,
+        key: str | None = None,
         initial: InitialSession | None = None,
+        greeted: bool = False,
         start: Starter | None = None,
     ) -> EventStream:
         """
@@ -201,35 +216,48 @@ class Broadcast:
 
         Args:
             buffer: How many events it keeps for a slow reader.
+            key: Which session's events it gets; `None` for all.
             initial: Its first event, or `None` if that is not known yet: `welcome()` brings it.
+            greeted: Whether it begins without an initial session.
             start: Awaited before its reader waits: makes sure that somebody publishes.
 
         Raises:
             ConfigurationError: *buffer* is not a positive integer.
         """
-        stream = EventStream(buffer=buffer, start=start, awaited=self._awaited)
+        stream = EventStream(buffer=buffer, start=start, awaited=self._awaited, greeted=greeted)
         if initial is not None:
             stream.welcome(initial)
-        token, streams = id(stream), self._streams
-        streams[token] = weakref.ref(stream, lambda _: streams.pop(token, None))
+        token, groups = id(stream), self._streams
+        streams = groups.setdefault(key, {})
+
+        def forget(_: object) -> None:
+            streams.pop(token, None)
+            if not streams and groups.get(key) is streams:
+                del groups[key]
+
+        streams[token] = weakref.ref(stream, forget)
         return stream
 
     def publish(self, event: Event) -> None:
         """Give the event to every subscriber; never waits, never raises."""
-        for stream in self._open():
+        for stream in self._hearing(event):
             stream.put(event)
 
     def welcome(self, event: InitialSession) -> None:
         """Give the initial session to all who have not had theirs."""
-        for stream in self._open():
+        for stream in self._hearing(event):
             stream.welcome(event)
 
     def close(self) -> None:
         """End every subscription."""
-        for stream in self._open():
-            stream.close()
+        for key in list(self._streams):
+            for stream in self._open(key):
+                stream.close()
 
-    def _open(self) -> list[EventStream]:
+    def _hearing(self, event: Event) -> list[EventStream]:
+        return [*self._open(None), *self._open(event.key)]
+
+    def _open(self, key: str | None) -> list[EventStream]:
         # A copy first: a reader that is garbage-collected meanwhile changes the dictionary.
-        found = (reference() for reference in list(self._streams.values()))
+        found = [reference() for reference in list(self._streams.get(key, {}).values())]
         return [stream for stream in found if stream is not None and not stream.closed]

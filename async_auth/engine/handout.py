@@ -10,7 +10,7 @@ import attrs
 
 from async_auth.core.lifecycle import Lifecycle
 from async_auth.engine.keeper import Keeper
-from async_auth.engine.refresher import temporary
+from async_auth.engine.refresher import temporary, too_busy
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State
 from async_auth.errors import (
@@ -30,19 +30,25 @@ from async_auth.session import AccessToken, Session
 @attrs.define(eq=False)
 class Handout:
     """
-    Hands out the session of one keeper; the manager is bound and loaded when it is called.
+    Hands out the session of one keeper, which is bound and loaded when it is called.
+
+    It keeps nothing of its own, so it may be made anew for each call.
 
     Args:
         keeper: Who keeps the session.
-        state: The session in memory.
-        clock: What time it is.
     """
 
     keeper: Keeper
-    state: State
-    clock: Clock
-    #: Those who wait out the least interval between two refreshes wait here; a close settles it.
-    _pause: Flight[None] | None = attrs.field(init=False, default=None)
+
+    @property
+    def state(self) -> State:
+        """The session in memory."""
+        return self.keeper.state
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
+        return self.keeper.ground.clock
 
     async def token(
         self, *, min_ttl: float | None, rejected: AccessToken | str | None
@@ -64,6 +70,8 @@ class Handout:
                 await self._say_why(lifecycle, flown=flown)
                 continue
             flight = self.keeper.begin(session)
+            if self._too_long(flight, left):
+                return self._token()
             await flight.wait()
             flown = True
             self._after(flight)
@@ -86,6 +94,8 @@ class Handout:
                 await self._say_why(lifecycle, flown=flown)
                 continue
             flight = self.keeper.begin(session)
+            if self._too_long(flight, left):
+                return session
             if await self._ended_in_time(flight, lifecycle, now):
                 flown = True
                 self._after(flight)
@@ -96,14 +106,19 @@ class Handout:
             raise AuthSessionMissing
         return None
 
-    def close(self) -> None:
-        """Send everyone away who waits for nothing but time."""
-        if self._pause is not None:
-            self._pause.settle(error=ManagerClosed())
+    def _too_long(self, flight: Flight[Session], left: float) -> bool:
+        """
+        Say whether a flight's turn is so far away that nobody should wait for it.
 
-    def unbind(self) -> None:
-        """Forget who waited in a loop that is gone."""
-        self._pause = None
+        Raises:
+            ServerUnavailable: It is, and the token there is has expired.
+        """
+        wait = self.keeper.turn_in(flight)
+        if wait <= self.keeper.ground.policy.lock_timeout:
+            return False
+        if left <= 0:
+            raise too_busy(wait)
+        return True
 
     async def _ended_in_time(
         self, flight: Flight[Session], lifecycle: Lifecycle, now: float
@@ -114,7 +129,7 @@ class Handout:
         until = None
         if left > 0:
             until = lifecycle.expires_at - (min_ttl if left > min_ttl else 0.0)
-        await flight.wait(until=until, scheduler=self.keeper.runtime.scheduler)
+        await flight.wait(until=until, scheduler=self.keeper.ground.scheduler)
         return flight.done
 
     def _token(self) -> AccessToken:
@@ -138,10 +153,8 @@ class Handout:
         if flown or lifecycle.stale:
             raise self._for_now(ServerUnavailable("The server's new token has expired already."))
         # The last refresh succeeded less than `min_interval` ago: a short wait, not an error.
-        if self._pause is None:
-            self._pause = Flight()
-        pause = self._pause
-        await pause.wait(until=lifecycle.not_before, scheduler=self.keeper.runtime.scheduler)
+        pause = self.keeper.pause()
+        await pause.wait(until=lifecycle.not_before, scheduler=self.keeper.ground.scheduler)
         if pause.done:
             pause.result()
 

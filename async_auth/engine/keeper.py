@@ -7,24 +7,23 @@ for a caller and no caller's task runs any of its work.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import logging
 import weakref
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import Any
 
 import attrs
 
 from async_auth.core.lifecycle import Refresh
-from async_auth.core.policy import RefreshPolicy
 from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
-from async_auth.engine.broadcast import Broadcast
+from async_auth.engine.ground import Ground
 from async_auth.engine.refresher import Refresher, temporary
-from async_auth.engine.runtime import Runtime
-from async_auth.engine.scheduler import Timer, weakly
+from async_auth.engine.scheduler import Timer
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State, new_sign_in_id
+from async_auth.engine.turnstile import Ticket
 from async_auth.engine.watching import follow
 from async_auth.errors import (
     AuthError,
@@ -53,83 +52,90 @@ class Keeper:
     """
     What keeps one session alive.
 
+    Whatever most sessions have none of most of the time is made only when it is needed: a process
+    may hold a hundred thousand of these.
+
     Args:
-        key: Which session.
-        policy: The times that govern it.
+        ground: What the session shares with others.
         state: The session in memory.
         shelf: The session in the store.
-        refresher: How a token is spent.
-        broadcast: Who is told.
-        auto_refresh: Whether the timer refreshes.
-        random: Uniform in 0..1.
-        changes: What else there is to tell when the first session becomes the second.
     """
 
-    key: str
-    policy: RefreshPolicy
+    ground: Ground
     state: State
     shelf: Shelf
-    refresher: Refresher
-    broadcast: Broadcast
-    auto_refresh: bool
-    random: Callable[[], float]
-    changes: Callable[[Session, Session], Iterable[type[Event]]] | None = None
-    _runtime: Runtime | None = attrs.field(init=False, default=None)
     # Keyed by what they spend, so never printed.
-    _flights: dict[str, Flight[Session]] = attrs.field(init=False, factory=dict, repr=False)
+    _flights: dict[str, Flight[Session]] | None = attrs.field(init=False, default=None, repr=False)
     #: Flights whose task has not ended, and other work that a close lets finish.
-    _flying: set[Flight[Session]] = attrs.field(init=False, factory=set)
-    _landing: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
-    _untold: list[Event] = attrs.field(init=False, factory=list)
+    _flying: set[Flight[Session]] | None = attrs.field(init=False, default=None)
+    _landing: set[asyncio.Task[None]] | None = attrs.field(init=False, default=None)
+    #: Those who wait out the least interval between two refreshes wait here; a close settles it.
+    _pause: Flight[None] | None = attrs.field(init=False, default=None)
+    _untold: list[Event] | None = attrs.field(init=False, default=None)
     _timer: Timer | None = attrs.field(init=False, default=None)
+    #: The timer's place among those that wait for their turn.
+    _ticket: Ticket | None = attrs.field(init=False, default=None)
+    #: Whether the timer was left off because nobody has used the session for so long.
+    _resting: bool = attrs.field(init=False, default=False)
     _mending: Timer | None = attrs.field(init=False, default=None)
     _store_failures: int = attrs.field(init=False, default=0)
     _unsaved: bool = attrs.field(init=False, default=False)
     #: Ended sign-ins whose record is still in the store, each with its last generation, if only
     #: that has ended.
-    _uncleared: dict[str, int | None] = attrs.field(init=False, factory=dict)
+    _uncleared: dict[str, int | None] | None = attrs.field(init=False, default=None)
     _watching: bool = attrs.field(init=False, default=False)
     _watcher: asyncio.Task[None] | None = attrs.field(init=False, default=None)
 
     @property
-    def runtime(self) -> Runtime:
-        """The supervisor this keeper is bound to."""
-        if self._runtime is None:
-            raise ManagerClosed("The session manager was never started.")
-        return self._runtime
+    def key(self) -> str:
+        """Which session."""
+        return self.shelf.key
 
-    def bind(self, runtime: Runtime) -> None:
+    @property
+    def refresher(self) -> Refresher:
+        """How a token of this session is spent."""
+        return Refresher(self.ground, self.shelf)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the store would not take something."""
+        return bool(self._unsaved or self._uncleared)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work under way, or still to do, that must not be forgotten."""
+        return bool(self._flights or self._flying or self._landing or self.damaged)
+
+    def bind(self) -> None:
         """Work in another loop from now on; what flew in the old one is lost with it."""
-        if self._runtime is not None:
-            self._runtime.scheduler.followers.discard(self)
-        self._runtime = runtime
-        self._flights, self._flying, self._landing = {}, set(), set()
-        self._timer = self._mending = self._watcher = None
-        runtime.scheduler.followers.add(self)
+        self._flights = self._flying = self._landing = None
+        self._timer = self._ticket = self._mending = self._watcher = None
         self.arm()
         if self._watching:
             self.watch()
-        if self._unsaved or self._uncleared:
+        if self.damaged:
             self._plan_mending()
 
     # Telling.
 
     def later(self, event: Event) -> None:
         """Remember an event until `flush()`: none is published while a lock is held."""
+        if self._untold is None:
+            self._untold = []
         self._untold.append(event)
 
     def flush(self) -> None:
         """Publish what has not been told yet, in order."""
-        untold, self._untold = self._untold, []
-        for event in untold:
+        untold, self._untold = self._untold, None
+        for event in untold or ():
             logger.debug("%s %s", event.name, self.key)
-            self.broadcast.publish(event)
+            self.ground.broadcast.publish(event)
 
     # Flights.
 
     def flight_of(self, refresh_token: str) -> Flight[Session] | None:
         """Return the flight that spends this token, if one is up."""
-        return self._flights.get(refresh_token)
+        return self._flights.get(refresh_token) if self._flights else None
 
     def begin(
         self,
@@ -139,6 +145,7 @@ class Keeper:
         look_first: bool = False,
         look: bool = True,
         order: int = 0,
+        admitted: bool = False,
     ) -> Flight[Session]:
         """
         Join the flight that spends *base*'s refresh token, or start one.
@@ -149,23 +156,61 @@ class Keeper:
             look_first: See `Refresher.refresh`.
             look: See `Refresher.refresh`.
             order: The place of this call among those that begin or end a sign-in.
+            admitted: Whether its turn among all refreshes has come already.
         """
         token = base.refresh_token or ""
-        flight = self._flights.get(token)
+        flight = self.flight_of(token)
         if flight is not None:
             flight.order = max(flight.order, order)
             return flight
         flight = Flight(order=order, own=own)
+        if self._flights is None:
+            self._flights = {}
         self._flights[token] = flight
+        if own:
+            self._leave_queue()
+        launch = functools.partial(
+            self._launch, flight, base, own=own, look_first=look_first, look=look
+        )
+        turnstile = self.ground.turnstile
+        if admitted or turnstile is None:
+            launch()
+        else:
+            at = self.state.clock.now() if base.expires_at is None else base.expires_at
+            flight.ticket = turnstile.enter(launch, at=at, urgent=True)
+        return flight
+
+    def turn_in(self, flight: Flight[Session]) -> float:
+        """Return in how many seconds a flight's turn will come, as far as can be told."""
+        turnstile = self.ground.turnstile
+        if turnstile is None or flight.ticket is None:
+            return 0.0
+        return turnstile.wait_for(flight.ticket)
+
+    def withdraw(self, flight: Flight[Session]) -> None:
+        """Give up a flight whose turn has not come, unless others wait for it."""
+        if flight.ticket is None or not flight.ticket.waiting or flight.waiting:
+            return
+        flight.ticket.cancel()
+        self._land(flight, None, TemporaryError("This was given up before its turn came."))
+
+    def _launch(
+        self,
+        flight: Flight[Session],
+        base: Session,
+        *,
+        own: bool,
+        look_first: bool,
+        look: bool,
+    ) -> None:
+        if self._flying is None:
+            self._flying = set()
         self._flying.add(flight)
         desk = FlightDesk(keeper=self, base=base, flight=flight, own=own)
         work = self._fly(flight, desk, look_first=look_first, look=look)
         # At once: behind ten thousand callers the request would be sent that much later.
-        flight.task = self.runtime.spawn(work, name="async_auth refresh", at_once=True)
-        # Weakly, as all callbacks in here: a task that has ended must not keep us alive.
-        fallen = weakref.WeakMethod(self._fallen)
-        flight.task.add_done_callback(lambda _: (call := fallen()) and call(flight))
-        return flight
+        flight.task = self.ground.runtime.spawn(work, name="async_auth refresh", at_once=True)
+        flight.task.add_done_callback(functools.partial(self._fallen, flight))
 
     async def _fly(
         self, flight: Flight[Session], desk: FlightDesk, *, look_first: bool, look: bool
@@ -183,25 +228,36 @@ class Keeper:
                 self.state.fail(error)
                 retry_at = self._retry_at()
                 self.later(self.event(RefreshFailed, error=error, retry_at=retry_at))
-        self._landed(flight, result, error)
+        self._land(flight, result, error)
 
-    def _landed(
+    def _land(
         self, flight: Flight[Session], result: Session | None, error: Exception | None
     ) -> None:
-        self._flying.discard(flight)
-        for token in [t for t, up in self._flights.items() if up is flight]:
-            del self._flights[token]
+        flights, flying = self._flights or {}, self._flying or set()
+        landed = flight in flying
+        flying.discard(flight)
+        for token in [t for t, up in flights.items() if up is flight]:
+            del flights[token]
+        if not flying:
+            self._flying = None
+        if not flights:
+            self._flights = None
         self.flush()
         flight.settle(result, error)
         self.arm()
+        # One of a loop that is gone is counted no more.
+        if landed and self.ground.turnstile is not None:
+            self.ground.turnstile.leave()
 
-    def _fallen(self, flight: Flight[Session]) -> None:
-        if flight in self._flying:
-            self._landed(flight, None, interrupted(self.state))
+    def _fallen(self, flight: Flight[Session], _: asyncio.Task[None]) -> None:
+        if self._flying and flight in self._flying:
+            self._land(flight, None, interrupted(self.state))
 
     def also_spends(self, flight: Flight[Session], refresh_token: str | None) -> None:
         """Note that a flight under way has come to spend another token."""
         if refresh_token is not None and not flight.done:
+            if self._flights is None:
+                self._flights = {}
             self._flights.setdefault(refresh_token, flight)
 
     def dismiss(self, error: Exception, *, own_only: bool = False) -> None:
@@ -214,10 +270,10 @@ class Keeper:
             error: What they get.
             own_only: Leave the flights alone that spend a token from outside.
         """
-        for token, flight in list(self._flights.items()):
+        for token, flight in list((self._flights or {}).items()):
             if flight.own or not own_only:
-                del self._flights[token]
-                flight.settle(error=error)
+                del self._flights[token]  # type: ignore[union-attr]  # it has just been seen
+                _give_up(flight, error)
 
     def run(
         self, work: Coroutine[Any, Any, None], *, name: str, outcome: Flight[Any] | None = None
@@ -230,38 +286,53 @@ class Keeper:
             name: What the task is called.
             outcome: Settled here if the work is interrupted.
         """
-        task = self.runtime.spawn(work, name=name)
+        task = self.ground.runtime.spawn(work, name=name)
+        if self._landing is None:
+            self._landing = set()
         self._landing.add(task)
-        task.add_done_callback(self._landing.discard)
+        task.add_done_callback(self._let_land)
         if outcome is not None:
             state = self.state
             task.add_done_callback(lambda _: outcome.settle(error=interrupted(state)))
 
-    async def land(self) -> None:
-        """
-        Let requests that were sent finish and store; cancel what was not sent yet.
+    def _let_land(self, task: asyncio.Task[None]) -> None:
+        if self._landing is not None:
+            self._landing.discard(task)
+            if not self._landing:
+                self._landing = None
 
-        What the store would not take before is offered a last time.
-        """
-        tasks = set(self._landing)
-        for flight in self._flying:
-            if flight.task is not None:
-                if not flight.sent:
-                    flight.task.cancel()
-                tasks.add(flight.task)
+    def close(self) -> None:
+        """Hand out nothing any more; send everyone away, and cancel what was not sent yet."""
+        self.state.close()
+        self.dismiss(ManagerClosed())
+        self._leave_queue()
+        if self._pause is not None:
+            self._pause.settle(error=ManagerClosed())
+        for flight in self._flying or ():
+            if flight.task is not None and not flight.sent:
+                flight.task.cancel()
+
+    async def land(self) -> None:
+        """Let requests that were sent finish and store."""
+        tasks = set(self._landing or ())
+        tasks.update(flight.task for flight in self._flying or () if flight.task is not None)
         if tasks:
             await asyncio.wait(tasks)
-        if self._unsaved or self._uncleared:
-            until = self.state.clock.now() + self.policy.request_timeout
-            with contextlib.suppress(TimeoutError):
-                async with self.refresher.until(until):
-                    await self._mend()
+
+    def pause(self) -> Flight[None]:
+        """Return where those wait who wait for nothing but time."""
+        if self._pause is None or self._pause.done:
+            self._pause = Flight()
+        return self._pause
 
     def unbind(self) -> None:
         """Take the timers away, and stop watching."""
         for timer in (self._timer, self._mending):
             if timer is not None:
                 timer.cancel()
+        self._leave_queue()
+        self._pause = None
+        self.shelf.unbind()
         watcher = self._watcher
         if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
             watcher.cancel()
@@ -298,10 +369,11 @@ class Keeper:
         self.arm()
 
     def _tell_changes(self, old: Session | None, new: Session) -> None:
-        if old is None or self.changes is None:
+        changes = getattr(self.shelf.provider, "changes_between", None)
+        if old is None or changes is None:
             return
         try:
-            kinds = tuple(self.changes(old, new))
+            kinds = tuple(changes(old, new))
         except Exception:
             # A provider is a stranger's code: for an event's sake no token is held back.
             logger.exception("What has changed in session %r cannot be told", self.key)
@@ -350,48 +422,89 @@ class Keeper:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        session = self.state.session
-        if self._runtime is None or not self.auto_refresh or self.state.closed:
+        self._leave_queue()
+        self._resting = False
+        ground, session = self.ground, self.state.session
+        if ground.bound is None or not ground.auto_refresh or self.state.closed:
             return
-        if session is None or session.refresh_token in self._flights:
+        if session is None or (self._flights and session.refresh_token in self._flights):
             return
         at = self.state.lifecycle.retry_at(self.state.clock.now())
         if at is not None:
-            # Weakly: a manager that nobody holds any more must not live for its timer's sake.
-            on_time = weakly(self._on_time)
-            self._timer = self.runtime.scheduler.call_at(at, on_time, spread=True)
+            self._timer = ground.scheduler.call_at(at, self._on_time, spread=True)
+
+    def awake(self) -> None:
+        """Set the timer again, for somebody uses the session that was left to rest."""
+        if self._resting:
+            self.state.reopen()
+            self.arm()
 
     def _on_time(self) -> None:
         self._timer = None
-        if self.state.closed:
+        session = self._due()
+        if session is None:
             return
-        session = self.state.session
-        action = self.state.lifecycle.next_action(self.state.clock.now())
-        if session is not None and isinstance(action, Refresh):
-            self.begin(session)
+        turnstile = self.ground.turnstile
+        if turnstile is None:
+            self.begin(session, admitted=True)
+            return
+        # No flight yet, nor a task: a hundred thousand may have to wait after an outage.
+        ticket = turnstile.enter(self._on_turn, at=self.state.lifecycle.expires_at, urgent=False)
+        if ticket.waiting:
+            self._ticket = ticket
+
+    def _on_turn(self) -> None:
+        self._ticket = None
+        session = self._due()
+        if session is None:
+            if self.ground.turnstile is not None:
+                self.ground.turnstile.leave()
         else:
-            self.arm()
+            self.begin(session, admitted=True)
+
+    def _due(self) -> Session | None:
+        """Return the session if the timer should refresh it now; else see what it should do."""
+        state, now = self.state, self.state.clock.now()
+        session = state.session
+        if session is None or state.closed:
+            return None
+        if session.refresh_token is not None and self.flight_of(session.refresh_token):
+            # Somebody was faster; when that has landed, the timer is set again.
+            return None
+        if now - state.used > self.ground.active_for:
+            # Shut: the next use comes by the slow path, which sets the timer again.
+            self._resting = True
+            state.forget_window()
+            return None
+        if isinstance(state.lifecycle.next_action(now), Refresh):
+            return session
+        self.arm()
+        return None
+
+    def _leave_queue(self) -> None:
+        if self._ticket is not None:
+            self._ticket.cancel()
+            self._ticket = None
 
     def _retry_at(self) -> float | None:
         lifecycle = self.state.lifecycle
-        return lifecycle.retry_at(self.state.clock.now()) if self.auto_refresh else None
+        return lifecycle.retry_at(self.state.clock.now()) if self.ground.auto_refresh else None
 
     # The store, when others write to it.
 
     def watch(self) -> None:
         """Follow what others store, in this loop and in every one to come."""
         self._watching = True
-        store = self.shelf.store
+        store, ground = self.shelf.store, self.ground
         if isinstance(store, WatchableStore):
-            # Weakly: a manager that nobody holds any more must not live for its watcher's sake.
-            clock, policy, random = self.state.clock, self.policy, self.random
+            clock, policy, random = ground.clock, ground.policy, ground.random
             work = follow(
                 store,
                 self.key,
                 weakref.WeakMethod(self.noticed),
                 pause=lambda failures: clock.sleep(policy.backoff(failures, random())),
             )
-            self._watcher = self.runtime.spawn(work, name="async_auth watcher", endless=True)
+            self._watcher = ground.runtime.spawn(work, name="async_auth watcher", endless=True)
 
     async def noticed(self, record: Record | None) -> None:
         """
@@ -466,25 +579,29 @@ class Keeper:
     ) -> None:
         """Tell of it and plan another try; see `refresher.Desk`."""
         if uncleared is not None:
+            if self._uncleared is None:
+                self._uncleared = {}
             self._uncleared[uncleared] = up_to
         self._store_failures += 1
-        retry_at = self._plan_mending() if self._unsaved or self._uncleared else None
+        retry_at = self._plan_mending() if self.damaged else None
         self.later(self.event(StoreFailed, error=error, retry_at=retry_at))
 
     def _plan_mending(self) -> float:
-        pause = self.policy.backoff(max(self._store_failures, 1), self.random())
+        ground = self.ground
+        pause = ground.policy.backoff(max(self._store_failures, 1), ground.random())
         retry_at = self.state.clock.now() + pause
         if self._mending is not None:
             self._mending.cancel()
-        self._mending = self.runtime.scheduler.call_at(retry_at, weakly(self._start_mending))
+        self._mending = ground.scheduler.call_at(retry_at, self._start_mending)
         return retry_at
 
     def _start_mending(self) -> None:
         self._mending = None
-        if not self.state.closed and (self._unsaved or self._uncleared):
-            self.run(self._mend(), name="async_auth store retry")
+        if not self.state.closed and self.damaged:
+            self.run(self.mend(), name="async_auth store retry")
 
-    async def _mend(self) -> None:
+    async def mend(self) -> None:
+        """Offer the store once more what it would not take."""
         try:
             async with self.refresher.holding():
                 await self._clear_ended()
@@ -503,9 +620,12 @@ class Keeper:
             self.flush()
 
     async def _clear_ended(self) -> None:
-        for sign_in_id, up_to in list(self._uncleared.items()):
+        for sign_in_id, up_to in list((self._uncleared or {}).items()):
             await self.shelf.clear(sign_in_id, up_to=up_to)
-            self._uncleared.pop(sign_in_id, None)
+            if self._uncleared is not None:
+                self._uncleared.pop(sign_in_id, None)
+        if not self._uncleared:
+            self._uncleared = None
 
     async def _save_again(self) -> None:
         async with self.shelf.writing:
@@ -537,6 +657,12 @@ class Keeper:
     def event(self, kind: type[Event], **facts: object) -> Event:
         """Return an event of this *kind* about the session as it is now."""
         return kind(session=self.state.session, at=self.state.clock.now(), key=self.key, **facts)
+
+
+def _give_up(flight: Flight[Session], error: Exception) -> None:
+    if flight.ticket is not None:
+        flight.ticket.cancel()
+    flight.settle(error=error)
 
 
 def interrupted(state: State) -> AuthError:

@@ -15,8 +15,9 @@ from typing import Protocol
 import attrs
 
 from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
-from async_auth.engine.scheduler import Scheduler
+from async_auth.engine.ground import Ground
 from async_auth.engine.shelf import Shelf
+from async_auth.engine.single_flight import Flight
 from async_auth.errors import (
     AuthError,
     AuthSessionMissing,
@@ -24,11 +25,11 @@ from async_auth.errors import (
     NetworkError,
     ProtocolError,
     RefreshRejected,
+    ServerUnavailable,
     StoreError,
     TokenTheftDetected,
 )
 from async_auth.http_messages import Request, Response
-from async_auth.ports import Clock, Provider, RefreshLock, Transport
 from async_auth.session import Session
 
 logger = logging.getLogger("async_auth.engine")
@@ -90,16 +91,18 @@ class Desk(Protocol):
 
 @attrs.define(eq=False)
 class Refresher:
-    """What a refresh needs; safe to use for several refreshes at a time."""
+    """
+    What a refresh needs; safe to use for several refreshes at a time.
 
-    provider: Provider
-    transport: Transport
-    lock: RefreshLock
+    It keeps nothing of its own, so it may be made anew for each.
+
+    Args:
+        ground: What the session shares with others.
+        shelf: The session in the store.
+    """
+
+    ground: Ground
     shelf: Shelf
-    clock: Clock
-    timeout: float
-    lock_timeout: float
-    scheduler: Callable[[], Scheduler]
 
     async def refresh(
         self, base: Session, desk: Desk, *, own: bool, look_first: bool, look: bool
@@ -158,17 +161,18 @@ class Refresher:
             return await self._ask(base, sending)
 
     async def _ask(self, base: Session, sending: Callable[[], None]) -> Session:
-        sent_at, began = self.clock.now(), self.clock.monotonic()
-        request = self.provider.refresh_request(base, now=sent_at)
+        clock, provider = self.ground.clock, self.shelf.provider
+        sent_at, began = clock.now(), clock.monotonic()
+        request = provider.refresh_request(base, now=sent_at)
         sending()
         response = await self.send(request)
         # Was the wall clock set meanwhile? Everyone else hears of it before there is a token that
         # was counted on the new one. The earlier of the two is right whether it was set back or
         # the machine slept.
-        self.scheduler().look()
-        now = self.clock.now()
-        sent_at = min(sent_at, now - (self.clock.monotonic() - began))
-        return self.provider.parse_refresh(response, base, sent_at=sent_at, now=now)
+        self.ground.scheduler.look()
+        now = clock.now()
+        sent_at = min(sent_at, now - (clock.monotonic() - began))
+        return provider.parse_refresh(response, base, sent_at=sent_at, now=now)
 
     async def send(self, request: Request) -> Response:
         """
@@ -177,19 +181,19 @@ class Refresher:
         Raises:
             NetworkError: No answer.
         """
-        until = self.clock.now() + self.timeout
+        timeout = self.ground.policy.request_timeout
         try:
             # Bounded on *our* clock too: a transport may forget its timeout, or be simulated.
-            async with self.until(until):
-                return await self.transport.send(request, timeout=self.timeout)
+            async with self.until(self.ground.clock.now() + timeout):
+                return await self.ground.transport.send(request, timeout=timeout)
         except TimeoutError as error:
-            raise NetworkError(f"No answer within {self.timeout:g} seconds.", sent=True) from error
+            raise NetworkError(f"No answer within {timeout:g} seconds.", sent=True) from error
 
     @asynccontextmanager
     async def until(self, until: float) -> AsyncIterator[None]:
         """Raise TimeoutError in the body when the clock shows *until*."""
         async with asyncio.timeout(None) as bound:
-            timer = self.scheduler().call_at(until, lambda: bound.reschedule(0))
+            timer = self.ground.scheduler.call_at(until, lambda: bound.reschedule(0))
             try:
                 yield
             finally:
@@ -204,13 +208,14 @@ class Refresher:
             LockTimeout: Somebody else kept it for too long.
             StoreError: The lock does not work.
         """
-        hold = self.lock.hold(self.shelf.key)
+        patience = self.ground.policy.lock_timeout
+        hold = self.ground.lock.hold(self.shelf.key)
         try:
-            async with self.until(self.clock.now() + self.lock_timeout):
+            async with self.until(self.ground.clock.now() + patience):
                 held = await hold.__aenter__()
         except TimeoutError as error:
             raise LockTimeout(
-                f"Somebody else has held the session's lock for {self.lock_timeout:g} seconds."
+                f"Somebody else has held the session's lock for {patience:g} seconds."
             ) from error
         try:
             yield held
@@ -220,6 +225,32 @@ class Refresher:
                 await hold.__aexit__(None, None, None)
             except Exception:
                 logger.exception("The lock of session %r was not released", self.shelf.key)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """
+        Wait for a turn among all refreshes, and have it in the body; for those without a flight.
+
+        Raises:
+            ServerUnavailable: It would not come within the policy's `lock_timeout`.
+        """
+        turnstile = self.ground.turnstile
+        if turnstile is None:
+            yield
+            return
+        gate: Flight[None] = Flight()
+        ticket = turnstile.enter(gate.settle, at=self.ground.clock.now(), urgent=True)
+        try:
+            wait = turnstile.wait_for(ticket)
+            if wait > self.ground.policy.lock_timeout:
+                raise too_busy(wait)
+            await gate.wait()
+            yield
+        finally:
+            if ticket.admitted:
+                turnstile.leave()
+            else:
+                ticket.cancel()
 
     async def _catch_up(self, base: Session, desk: Desk) -> Session:
         try:
@@ -272,7 +303,7 @@ class Refresher:
 
     def _spendable(self, session: Session) -> bool:
         # Another process rotated and then fell asleep: its token is newer, and as dead as ours.
-        expired = session.expires_at is not None and session.expires_at <= self.clock.now()
+        expired = session.expires_at is not None and session.expires_at <= self.ground.clock.now()
         return expired and session.refresh_token is not None
 
     async def _refused(self, base: Session, desk: Desk, error: RefreshRejected) -> Session | None:
@@ -346,6 +377,13 @@ class Refresher:
         except StoreError as error:
             desk.store_failed(error, uncleared=session.sign_in_id)
         return desk.dropped(session)
+
+
+def too_busy(wait: float) -> ServerUnavailable:
+    """Return the error of a caller whose refresh would have to wait for *wait* seconds."""
+    return ServerUnavailable(
+        "Too many sessions are waiting to be refreshed; try again later.", retry_after=wait
+    )
 
 
 async def still_held(held: object) -> None:

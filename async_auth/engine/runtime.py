@@ -130,10 +130,14 @@ class Runtime:
 
         A loop that is not running does this once it runs again.
         """
+        self.call_soon(self._end)
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Call *callback* in its loop, from any thread; nothing if that is closed."""
         if self.forked:  # the parent's loop would be woken by it
             return
         with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended already
-            self._loop.call_soon_threadsafe(self._end)
+            self._loop.call_soon_threadsafe(callback)
 
     def _end(self) -> None:
         if not self._stop.done():

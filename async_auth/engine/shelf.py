@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -23,6 +24,35 @@ logger = logging.getLogger("async_auth.engine")
 
 #: How often a writer that is always beaten tries again before it calls the store broken.
 _WRITES = 16
+#: What most records carry: one for all of them.
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class _Writers(asyncio.Lock):
+    """Those who write on one shelf or wait to; it is there only while there are any."""
+
+    count = 0
+
+
+@attrs.define(eq=False)
+class Writing:
+    """One writer's `async with Shelf.writing`."""
+
+    shelf: Shelf
+    _writers: _Writers = attrs.field(init=False)
+
+    async def __aenter__(self) -> None:
+        writers = self._writers = self.shelf.come()
+        try:
+            await writers.acquire()
+        except BaseException:
+            self.shelf.go(writers)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        # No await in here: it also runs, whole, when a destroyed coroutine is closed.
+        self._writers.release()
+        self.shelf.go(self._writers)
 
 
 @attrs.define(eq=False)
@@ -39,15 +69,36 @@ class Shelf:
     store: SessionStore
     provider: Provider
     key: str
-    #: Whoever looks, writes, and then says what is current holds it meanwhile: a sign-in waits
-    #: for no refresh, but their writes must not overtake each other.
-    writing: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
-    _extra: Mapping[str, Any] = attrs.field(init=False, factory=dict)
+    _writers: _Writers | None = attrs.field(init=False, default=None)
+    _extra: Mapping[str, Any] = attrs.field(init=False, default=_NOTHING)
     _damage: StoreError | None = attrs.field(init=False, default=None)
 
+    @property
+    def writing(self) -> Writing:
+        """
+        The lock of this shelf's writers, for an `async with`.
+
+        Whoever looks, writes, and then says what is current holds it meanwhile: a sign-in waits
+        for no refresh, but their writes must not overtake each other.
+        """
+        return Writing(self)
+
+    def come(self) -> _Writers:
+        """Return the writers, with one more; only for `Writing`."""
+        if self._writers is None:
+            self._writers = _Writers()
+        self._writers.count += 1
+        return self._writers
+
+    def go(self, writers: _Writers) -> None:
+        """Forget the writers when the last of them goes; only for `Writing`."""
+        writers.count -= 1
+        if not writers.count and self._writers is writers:
+            self._writers = None
+
     def unbind(self) -> None:
-        """Forget the lock of a loop that is gone."""
-        self.writing = asyncio.Lock()
+        """Forget the writers of a loop that is gone."""
+        self._writers = None
 
     def take_damage(self) -> StoreError | None:
         """Return what could not be read, and was set aside, since the last call."""
@@ -214,7 +265,7 @@ class Shelf:
                 f"What was stored under {self.key!r} could not be read and was set aside."
             )
         if record is not None:
-            self._extra = record.extra
+            self._extra = record.extra or _NOTHING
         return record
 
     async def _save(self, key: str, record: Record, *, expected: int | None) -> None:

@@ -14,13 +14,12 @@ import attrs
 
 from async_auth.core.reconcile import Newer, Proceed
 from async_auth.engine.keeper import Keeper
-from async_auth.engine.refresher import Refresher, temporary
+from async_auth.engine.refresher import temporary
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State, new_sign_in_id
 from async_auth.errors import AuthSessionMissing, RefreshRejected, StoreError
 from async_auth.events import Event, UserUpdated
-from async_auth.ports import Clock, Provider
 from async_auth.session import Session
 
 T = TypeVar("T")
@@ -31,21 +30,23 @@ class SignIns:
     """
     Begins and ends the sign-ins of one keeper.
 
+    It keeps nothing of its own, so it may be made anew for each call.
+
     Args:
         keeper: Who keeps the session.
-        state: The session in memory.
-        shelf: The session in the store.
-        refresher: Sends requests, and refreshes a last time for a goodbye.
-        provider: Builds the sign-out request, if it has `sign_out_request`.
-        clock: What time it is.
     """
 
     keeper: Keeper
-    state: State
-    shelf: Shelf
-    refresher: Refresher
-    provider: Provider
-    clock: Clock
+
+    @property
+    def state(self) -> State:
+        """The session in memory."""
+        return self.keeper.state
+
+    @property
+    def shelf(self) -> Shelf:
+        """The session in the store."""
+        return self.keeper.shelf
 
     async def adopt(self, session: Session, *, event: type[Event], order: int) -> Session:
         """Make *session* the current one, unless a later call has been faster."""
@@ -241,14 +242,15 @@ class SignIns:
     async def _tell_server(
         self, session: Session, up: Flight[Session] | None, options: dict[str, Any]
     ) -> None:
-        sign_out_request = getattr(self.provider, "sign_out_request", None)
+        provider = self.shelf.provider
+        sign_out_request = getattr(provider, "sign_out_request", None)
         if sign_out_request is None:
             return
         live = await self._live(session, up)
         if live is None:
             return
-        response = await self.refresher.send(sign_out_request(live, **options))
-        parse = getattr(self.provider, "parse_sign_out", None)
+        response = await self.keeper.refresher.send(sign_out_request(live, **options))
+        parse = getattr(provider, "parse_sign_out", None)
         if parse is not None:
             parse(response, live)
 
@@ -263,8 +265,11 @@ class SignIns:
                 return up.answer
         if session.refresh_token is None:
             return None
-        async with self.refresher.holding():
-            return await self.refresher.ask(session, lambda: None)
+        refresher = self.keeper.refresher
+        async with refresher.turn(), refresher.holding():
+            return await refresher.ask(session, lambda: None)
 
     def _expired(self, session: Session) -> bool:
-        return session.expires_at is not None and session.expires_at <= self.clock.now()
+        return (
+            session.expires_at is not None and session.expires_at <= self.keeper.ground.clock.now()
+        )

@@ -14,6 +14,7 @@ from async_auth.errors import fresh_copy
 
 if TYPE_CHECKING:
     from async_auth.engine.scheduler import Scheduler
+    from async_auth.engine.turnstile import Ticket
 
 T = TypeVar("T")
 
@@ -25,7 +26,18 @@ class Flight(Generic[T]):
     `settle()` may be called more than once; the first call counts. Belongs to one event loop.
     """
 
-    __slots__ = ("_error", "_result", "_waiters", "answer", "done", "order", "own", "sent", "task")
+    __slots__ = (
+        "_error",
+        "_result",
+        "_waiters",
+        "answer",
+        "done",
+        "order",
+        "own",
+        "sent",
+        "task",
+        "ticket",
+    )
 
     def __init__(self, *, order: int = 0, own: bool = True):
         #: The place of the latest call that joined, among those that begin or end a sign-in.
@@ -38,6 +50,8 @@ class Flight(Generic[T]):
         #: What the server gave, even if nobody may use it any more.
         self.answer: T | None = None
         self.task: asyncio.Task[None] | None = None
+        #: Its place among those that wait for their turn, where they must.
+        self.ticket: Ticket | None = None
         self._result: T | None = None
         self._error: Exception | None = None
         # A dictionary for its order: one of ten thousand waiters leaves without a search.

@@ -7,9 +7,10 @@ sign-outs; a new sign-in draws a new id.
 
 from __future__ import annotations
 
+import itertools
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -36,11 +37,20 @@ class State:
         policy: The times that govern it.
         clock: What time it is.
         random: Uniform in 0..1; drawn once per token and once per failure.
+        orders: Counts the calls that begin or end a sign-in.
+        generation: The highest generation ever seen under this key.
+        used: When the session was last asked for; infinite where nobody keeps account of that.
+        weigh: Told how often, per second, the session had to be refreshed, and now has to be.
     """
 
     policy: RefreshPolicy
     clock: Clock
     random: Callable[[], float]
+    #: Orders the calls that begin or end a sign-in; the later call wins whoever answers first.
+    orders: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), repr=False)
+    generation: int = 0
+    used: float = math.inf
+    weigh: Callable[[float, float], None] | None = attrs.field(default=None, repr=False)
     lifecycle: Lifecycle = attrs.field(init=False)
     #: The hot path hands out `token` while `since <= now < until`.
     token: AccessToken | None = None
@@ -48,14 +58,11 @@ class State:
     until: float = -math.inf
     #: When the session comes within its margin; `get_session()` gives it while `now < due`.
     due: float = -math.inf
-    #: The highest generation ever seen under this key.
-    generation: int = 0
     #: Whether the current sign-in was ever seen in the store.
     stored: bool = False
     pinned: AccessToken | None = None
     closed: bool = False
-    #: Orders the calls that begin or end a sign-in; the later call wins whoever answers first.
-    _orders: int = 0
+    #: The places of the last sign-in that was taken, and of the user's last sign-out.
     installed: int = 0
     ended: int = 0
 
@@ -74,8 +81,7 @@ class State:
 
     def next_order(self) -> int:
         """Return the place of a call among those that begin or end a sign-in."""
-        self._orders += 1
-        return self._orders
+        return next(self.orders)
 
     def sign_in(self, session: Session, *, order: int, stored: bool) -> Session:
         """Make *session* the current one, as it stands."""
@@ -123,6 +129,7 @@ class State:
 
     def set_back(self, step: float) -> None:
         """Follow a wall clock that was set back by `-step` seconds."""
+        self.used += step
         self._become(self.lifecycle.shifted(step))
 
     def close(self) -> None:
@@ -139,7 +146,19 @@ class State:
         """Send the next call down the slow path, where loop and clocks are looked at."""
         self.since, self.until = math.inf, -math.inf
 
+    def reopen(self) -> None:
+        """Undo `forget_window()`."""
+        self._become(self.lifecycle)
+
+    def forget(self) -> None:
+        """The session leaves memory: it weighs nothing any more."""
+        if self.weigh is not None:
+            self.weigh(self.lifecycle.refreshes_per_second, 0.0)
+            self.weigh = None
+
     def _become(self, lifecycle: Lifecycle) -> None:
+        if self.weigh is not None:
+            self.weigh(self.lifecycle.refreshes_per_second, lifecycle.refreshes_per_second)
         self.lifecycle = lifecycle
         session = lifecycle.session
         if self.closed:

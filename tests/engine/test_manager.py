@@ -824,10 +824,12 @@ async def test_a_refresh_under_way_is_finished_for_a_manager_that_is_dropped(
     """The token was spent: its successor must reach the store, whoever still cares."""
     store = MemoryStore()
     server.gate = asyncio.Event()
-    reference = await make_dropped(store=store)
+    held = []
+    reference = await make_dropped(held, store=store)
     await clock.run(3590)
     await until(lambda: server.requests)
 
+    held.clear()
     gc.collect()
     for _ in range(3):
         await asyncio.sleep(0)
@@ -844,7 +846,7 @@ async def test_a_refresh_under_way_is_finished_for_a_manager_that_is_dropped(
 def make_dropped(clock, server, tiny_provider):
     """Return a function that signs in with a manager, forgets it, and returns a weak reference."""
 
-    async def make(**options):
+    async def make(held=None, /, **options):
         options = {
             "transport": server,
             "clock": clock,
@@ -853,6 +855,8 @@ def make_dropped(clock, server, tiny_provider):
         }
         manager = SessionManager(tiny_provider(), **options)
         await manager.adopt(server.sign_in())
+        if held is not None:
+            held.append(manager)
         return weakref.ref(manager)
 
     return make
