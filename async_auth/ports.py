@@ -177,6 +177,68 @@ class WatchableStore(Protocol):
         ...
 
 
+@attrs.frozen(kw_only=True)
+class Change:
+    """
+    Word that something else may be stored under a key than before.
+
+    Args:
+        key: Which.
+        generation: What is stored now; `None` where whoever wants to know has to look.
+        sign_in_id: The sign-in that it belongs to; `None` as above.
+    """
+
+    key: str
+    generation: int | None = None
+    sign_in_id: str | None = None
+
+
+class ChangeStream(Protocol):
+    """
+    An endless async iterator over what becomes of any number of keys.
+
+    One task at a time reads it; a step that is cancelled loses nothing. It belongs to the event
+    loop of its first step, and so do its methods from then on. It raises nothing of its own, and
+    waits where a store is away. Several changes of one key may come as one, and a change that is
+    none is fine.
+    """
+
+    def add(self, key: str) -> None:
+        """
+        Tell of *key* from soon on; no I/O.
+
+        One change comes as soon as all that follow are heard: it stands for what was changed
+        before. After a time in which changes could not be heard one comes for every key, at a
+        bounded pace.
+        """
+        ...
+
+    def discard(self, key: str) -> None:
+        """Tell no more of *key*; no I/O. One that was never added is fine."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Change]:
+        """Return itself."""
+        ...
+
+    async def __anext__(self) -> Change:
+        """Wait for the next change."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the iteration, also for a task that waits for it."""
+        ...
+
+
+@runtime_checkable
+class SharedWatch(Protocol):
+    """A store that tells of any number of keys at the price of one watch."""
+
+    def changes(self) -> ChangeStream:
+        """Return a stream that tells of no key yet."""
+        ...
+
+
 class Clock(Protocol):
     """Time, injected."""
 

@@ -17,7 +17,7 @@ from functools import partial
 from logging import getLogger
 
 from async_auth.errors import Conflict
-from async_auth.ports import Record, RefreshLock, SessionStore, WatchableStore
+from async_auth.ports import Record, RefreshLock, SessionStore, SharedWatch, WatchableStore
 from async_auth.stores.copies import copy_record
 from async_auth.stores.encryption_keys import EncryptionKeys
 from async_auth.stores.record_json import UnreadableRecord
@@ -58,6 +58,9 @@ class EncryptedStore:
         if isinstance(inner, WatchableStore):
             # Only then is this one a WatchableStore.
             self.watch = partial(self._watch, inner)
+        if isinstance(inner, SharedWatch):
+            # What is told there, generation and sign-in id, is not encrypted.
+            self.changes = inner.changes
         removed = getattr(inner, "removed", None)
         if removed is not None:
             # What the inner store lost, nobody has signed out of.

@@ -19,6 +19,7 @@ from async_auth.stores.copies import copy_record
 from async_auth.stores.file_lock import FileLock
 from async_auth.stores.file_names import file_name
 from async_auth.stores.file_watch import FileWatch
+from async_auth.stores.folder_changes import FolderChanges
 from async_auth.stores.record_json import parse_record
 from async_auth.stores.session_file import Losses, SessionFile, remove_leftovers
 from async_auth.stores.threads import file_threads
@@ -121,8 +122,9 @@ class FileStore:
         """
         Yield the record under *key*, and again each time somebody has changed it.
 
-        Changes of this process count too. Those that follow each other closely may come as one: what is yielded is what is there. On a local disk of Linux it comes as soon as it is written
-        (inotify); elsewhere the file is read twice a second. A file that cannot be read as a
+        Changes of this process count too. Those that follow each other closely may come as one:
+        what is yielded is what is there. On a local disk of Linux it comes as soon as it is written
+        (inotify); elsewhere the file is looked at twice a second. A file that cannot be read as a
         record is left to `load()`, and its absence once it was set aside is not told.
 
         Args:
@@ -132,15 +134,30 @@ class FileStore:
             An async iterator that never ends, with an `aclose()`. Its steps raise StoreError if
             the file cannot be read; the next step tries again.
         """
-        file = self._file(key)
 
         async def record(content: bytes | None) -> Record | None:
             return None if content is None else parse_record(content)
 
-        return FileWatch(file.path, WatchedFile(file).content, record)
+        changes = self.changes()
+        changes.add(key)
+        return FileWatch(changes, WatchedFile(self._file(key)).content, record)
+
+    def changes(self) -> FolderChanges:
+        """
+        Return a stream of the changes of any number of keys, with one inotify descriptor.
+
+        It does not say what is stored now: whoever wants to know has to load it. Where there are
+        no notices the files are looked at twice a second, and two thousand in a second at most.
+        """
+        return FolderChanges(self._folder, session_name)
 
     def _file(self, key: str) -> SessionFile:
-        return SessionFile(self._folder / f"{file_name(key)}.json", self._losses)
+        return SessionFile(self._folder / session_name(key), self._losses)
 
     def __repr__(self) -> str:
         return f"FileStore({str(self._folder)!r}, set_aside={len(self._losses.set_aside)})"
+
+
+def session_name(key: str) -> str:
+    """Return the name of the file that holds the record under *key*."""
+    return f"{file_name(key)}.json"

@@ -19,7 +19,7 @@ import struct
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from async_auth.stores.forks import reset_in_child
 from async_auth.stores.mounts import mount_of
@@ -39,6 +39,14 @@ HEAD = struct.Struct("iIII")
 CHUNK = 65_536
 
 
+class Listener(Protocol):
+    """Somebody who waits for notices; held weakly."""
+
+    def heard(self, name: str | None) -> None:
+        """Take a notice about the file *name*; `None` when any may have changed unheard."""
+        ...
+
+
 class FolderNotices:
     """
     The notices of one folder in one event loop; made by `notices_of()`.
@@ -48,8 +56,10 @@ class FolderNotices:
 
     def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop):
         self._descriptor = descriptor
-        #: Who listens to what name.
-        self.listeners: dict[str, weakref.WeakSet[asyncio.Event]] = {}
+        #: Who listens to what name, and everybody. Tuples, for there may be a hundred thousand
+        #: names of one listener each.
+        self.listeners: dict[str, tuple[weakref.ref[Listener], ...]] = {}
+        self._everybody: weakref.WeakSet[Listener] = weakref.WeakSet()
         #: Whether no more notices will come.
         self.lost = False
         self._ending = weakref.finalize(self, close, loop, descriptor)
@@ -64,9 +74,17 @@ class FolderNotices:
             os.close(self._descriptor)
         self.lost = True
 
-    def listen(self, name: str, event: asyncio.Event) -> None:
-        """Have *event* set at every notice about the file *name*, for as long as it lives."""
-        self.listeners.setdefault(name, weakref.WeakSet()).add(event)
+    def listen(self, name: str, listener: Listener) -> None:
+        """Tell *listener* of every notice about the file *name*, for as long as it lives."""
+        others = self.listeners.get(name, ())
+        reference = weakref.ref(listener)
+        if reference not in others:
+            self.listeners[name] = (*others, reference)
+        self._everybody.add(listener)
+
+    def leave(self, name: str, listener: Listener) -> None:
+        """Tell *listener* no more of the file *name*."""
+        self._forget(name, weakref.ref(listener))
 
     def _read(self) -> None:
         try:
@@ -77,19 +95,25 @@ class FolderNotices:
             if mask & LOST:
                 self.lost = True
             if mask & (LOST | OVERFLOW):
-                for other in list(self.listeners):
-                    self._wake(other)
+                for listener in list(self._everybody):
+                    listener.heard(None)
             else:
-                self._wake(name)
+                self._tell(name)
 
-    def _wake(self, name: str) -> None:
-        listeners = self.listeners.get(name)
-        if listeners is None:
-            return
-        if not listeners:
-            del self.listeners[name]
-        for event in list(listeners):
-            event.set()
+    def _tell(self, name: str) -> None:
+        for reference in self.listeners.get(name, ()):
+            listener = reference()
+            if listener is None:
+                self._forget(name, reference)
+            else:
+                listener.heard(name)
+
+    def _forget(self, name: str, reference: weakref.ref[Listener]) -> None:
+        others = tuple(one for one in self.listeners.get(name, ()) if one is not reference)
+        if others:
+            self.listeners[name] = others
+        else:
+            self.listeners.pop(name, None)
 
 
 def parse_notices(data: bytes) -> list[tuple[int, str]]:

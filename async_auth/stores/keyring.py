@@ -26,6 +26,7 @@ from async_auth.stores.copies import copy_record
 from async_auth.stores.file_lock import FileLock
 from async_auth.stores.file_names import file_name
 from async_auth.stores.file_watch import FileWatch, read_plain
+from async_auth.stores.folder_changes import FolderChanges
 from async_auth.stores.folders import resolve
 from async_auth.stores.keyring_entry import (
     KEYRING_TIMEOUT,
@@ -202,13 +203,19 @@ class KeyringStore:
         async def record(_: bytes | None) -> Record | None:
             return await keyring_threads.run(entry.peek)
 
-        return FileWatch(stamp, partial(read_plain, stamp), record)
+        changes = self.changes()
+        changes.add(key)
+        return FileWatch(changes, partial(read_plain, stamp), record)
+
+    def changes(self) -> FolderChanges:
+        """Return a stream of the changes of any number of keys; see `FileStore.changes()`."""
+        return FolderChanges(self._vault.folder, stamp_name)
 
     def _entry(self, key: str) -> KeyringEntry:
         return KeyringEntry(self._vault, file_name(key), self._losses)
 
     def _stamp(self, key: str) -> Path:
-        return self._vault.folder / f"{file_name(key)}.stamp"
+        return self._vault.folder / stamp_name(key)
 
     def _then_tell(self, key: str, work: Callable[[], None]) -> None:
         work()
@@ -224,6 +231,11 @@ class KeyringStore:
             f"KeyringStore({self.service!r}, backend={backend_name(self._vault.backend)}, "
             f"set_aside={len(self._losses.set_aside)})"
         )
+
+
+def stamp_name(key: str) -> str:
+    """Return the name of the file that changes with the entry of *key*."""
+    return f"{file_name(key)}.stamp"
 
 
 def put_stamp(path: Path) -> None:

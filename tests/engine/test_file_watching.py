@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from async_auth import AuthSessionMissing, SignedOut, Status, StoreFailed, TokenRefreshed
-from async_auth.stores import EncryptedStore, EncryptionKeys, FileStore, file_watch, mounts
+from async_auth.stores import EncryptedStore, EncryptionKeys, FileStore, folder_changes, mounts
 
 KEYS = EncryptionKeys.generate()
 
@@ -24,9 +24,9 @@ def open_store(request, tmp_path, monkeypatch):
         table = tmp_path / "mountinfo"
         table.write_text(f"22 1 0:1 / {tmp_path} rw - nfs4 files:/x rw\n")
         monkeypatch.setattr(mounts, "TABLE", table)
-        monkeypatch.setattr(file_watch, "POLL", 0.001)
+        monkeypatch.setattr(folder_changes, "POLL", 0.001)
     else:
-        monkeypatch.setattr(file_watch, "LOOK", 1000.0)
+        monkeypatch.setattr(folder_changes, "LOOK", 1000.0)
     if request.param == "encrypted":
         return lambda: EncryptedStore(FileStore(folder), EncryptionKeys(KEYS))
     return lambda: FileStore(folder)

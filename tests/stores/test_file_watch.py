@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from async_auth.errors import StoreError
-from async_auth.stores import FileStore, file_watch, folder_notices
+from async_auth.stores import FileStore, folder_changes, folder_notices
 from async_auth.stores.file_watch import read_plain
 
 
@@ -22,10 +22,10 @@ def store(tmp_path):
 def way(request, monkeypatch):
     """Let changes be found by notices alone, or by looking alone."""
     if request.param == "notices":
-        monkeypatch.setattr(file_watch, "POLL", 1000.0)
-        monkeypatch.setattr(file_watch, "LOOK", 1000.0)
+        monkeypatch.setattr(folder_changes, "POLL", 1000.0)
+        monkeypatch.setattr(folder_changes, "LOOK", 1000.0)
     else:
-        monkeypatch.setattr(file_watch, "POLL", 0.001)
+        monkeypatch.setattr(folder_changes, "POLL", 0.001)
         monkeypatch.setattr(folder_notices, "inotify", lambda: None)
 
 
@@ -56,8 +56,7 @@ class Bell(asyncio.Event):
 
 def with_bell(watch):
     """Return the watch, which now says when it has looked and waits for a notice."""
-    watch.changed = Bell()
-    watch.notices = None  # they know another one
+    watch.changes.bell = Bell()
     return watch
 
 
@@ -89,20 +88,20 @@ async def test_it_begins_with_what_is_there(store, make_record):
 
 async def test_a_sleeping_watch_is_woken(store, make_record, monkeypatch):
     """A watch that has looked and waits is woken by the write itself."""
-    monkeypatch.setattr(file_watch, "LOOK", 1000.0)
+    monkeypatch.setattr(folder_changes, "LOOK", 1000.0)
     watch = with_bell(await watching(store))
     waiting = begin(watch)
-    await watch.changed.awaited.wait()
+    await watch.changes.bell.awaited.wait()
     await FileStore(store.folder).save("key", make_record(1), expected=0)
 
     assert make_record(1) == await waiting
-    assert "notices=True" in repr(watch)
+    assert watch.changes.notices is not None
 
 
 async def test_a_notice_that_never_came_is_made_up_for(store, make_record, monkeypatch):
     """Where notices fail silently the change is found at the next look."""
-    monkeypatch.setattr(file_watch, "LOOK", 0.001)
-    monkeypatch.setattr(folder_notices.FolderNotices, "_wake", lambda *_: None)
+    monkeypatch.setattr(folder_changes, "LOOK", 0.001)
+    monkeypatch.setattr(folder_notices.FolderNotices, "_tell", lambda *_: None)
     waiting = begin(await watching(store))
     await store.save("key", make_record(1), expected=0)
 
@@ -150,10 +149,10 @@ async def test_a_notice_about_nothing_new_costs_one_look(store):
     watch = with_bell(await watching(store))
     waiting = begin(watch)
     for _ in range(3):
-        await watch.changed.awaited.wait()
-        watch.changed.awaited.clear()
-        assert not watch.changed.is_set()
-        watch.changed.set()
+        await watch.changes.bell.awaited.wait()
+        watch.changes.bell.awaited.clear()
+        assert not watch.changes.bell.is_set()
+        watch.changes.bell.set()
     waiting.cancel()
     await asyncio.wait([waiting])
 
@@ -213,7 +212,7 @@ async def test_closing_ends_a_wait(store):
     """aclose() ends the iteration for the task that waits, and for those that come later."""
     watch = with_bell(await watching(store))
     waiting = begin(watch)
-    await watch.changed.awaited.wait()
+    await watch.changes.bell.awaited.wait()
     await watch.aclose()
 
     with pytest.raises(StopAsyncIteration):

@@ -22,11 +22,19 @@ def put(path):
     temporary.replace(path)
 
 
+class Listener(asyncio.Event):
+    """An event that is set at every notice."""
+
+    def heard(self, _):
+        """Take a notice."""
+        self.set()
+
+
 def listen(notices, name):
     """Return an event that is set at every notice about the file."""
-    event = asyncio.Event()
-    notices.listen(name, event)
-    return event
+    listener = Listener()
+    notices.listen(name, listener)
+    return listener
 
 
 async def test_a_new_file_wakes_its_listeners_only(tmp_path):
@@ -225,8 +233,12 @@ if not child:
 assert any("inotify" in os.path.realpath(path) for path in Path("/proc/self/fd").iterdir())
 assert 0 == os.waitpid(child, 0)[1]
 
+class Listener(asyncio.Event):
+    def heard(self, _):
+        self.set()
+
 async def go_on():
-    event = asyncio.Event()
+    event = Listener()
     notices.listen("a", event)
     (folder / "b").write_text("x")
     (folder / "b").rename(folder / "a")

@@ -1,7 +1,9 @@
 """Who waits for which change, in one event loop: one connection for any number of sessions.
 
-Promises that a bell rings soon after each message, and again whenever the connection comes back,
-for messages are lost while it is away. It does not say what has changed: who hears the bell looks.
+Promises that a listener hears of each message soon after it was sent, and that its channel may
+have missed some each time that a subscription begins: messages are lost while the connection is
+away. Channels are subscribed to in batches, and the next one waits until Redis has confirmed the
+last, so that a hundred thousand neither fill its buffers nor hold up the event loop.
 """
 
 from __future__ import annotations
@@ -9,8 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import itertools
 import random
-from typing import TYPE_CHECKING, Any
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+from async_auth.stores.redis.names import as_bytes
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -20,13 +27,24 @@ PAUSE_FIRST = 0.05
 PAUSE_LAST = 0.8
 #: Seconds of silence after which the server is asked whether it is there.
 SILENCE = 10.0
+#: Channels in one command.
+BATCH = 500
+
+
+class Listener(Protocol):
+    """Somebody who waits for changes; held weakly."""
+
+    def heard(self, channel: bytes, message: bytes | None) -> None:
+        """Take a *message*; `None` when a subscription begins: what came before was not heard."""
+        ...
 
 
 class Hub:
     """
     The subscriptions of one event loop.
 
-    Its one task runs while somebody listens, and until its next look after that.
+    Its task runs while somebody listens, and until its next look after that. What is told to it
+    comes from its loop's thread.
 
     Args:
         client: redis-py's client.
@@ -36,63 +54,80 @@ class Hub:
     def __init__(self, client: Redis, *, timeout: float):
         self._client = client
         self._timeout = timeout
-        self._bells: dict[bytes, set[asyncio.Event]] = {}
+        #: By channel. A tuple, for there may be a hundred thousand of one listener each.
+        self._listeners: dict[bytes, tuple[weakref.ref[Listener], ...]] = {}
+        #: Those that are still to be subscribed to, or no longer.
+        self._wanted: dict[bytes, None] = {}
+        self._unwanted: dict[bytes, None] = {}
+        #: Each listener once, by the identity of its reference: a dead one has no hash.
+        self._known: dict[int, weakref.ref[Listener]] = {}
         self._task: asyncio.Task[None] | None = None
-        #: What is connected and has every channel that was wanted when it was put here.
+        #: The subscribing that is begun by whoever listens while the task waits for a message.
+        self._sender: asyncio.Task[None] | None = None
+        #: What is connected.
         self._pubsub: Any = None
-        self._subscribed: set[bytes] = set()
+        self._unconfirmed = 0
+        self._sending = False
         self._pause = PAUSE_FIRST
 
-    async def listen(self, channel: bytes) -> asyncio.Event:
-        """Return a bell that rings when something may have changed, until `leave()`."""
-        bell = asyncio.Event()
-        self._bells.setdefault(channel, set()).add(bell)
+    def listen(self, channel: bytes, listener: Listener) -> None:
+        """Tell *listener* of the channel from soon on; `heard(channel, None)` says from when."""
+        reference = weakref.ref(listener)
+        others = self._listeners.get(channel, ())
+        if reference not in others:
+            self._listeners[channel] = (*others, reference)
+            self._known[id(reference)] = reference
+        self._unwanted.pop(channel, None)
+        # Also if it is subscribed to already: it is the answer that the new listener waits for.
+        self._wanted[channel] = None
         if self._task is None or self._task.done():
-            self._start()
-        elif self._pubsub is not None:
-            try:
-                await self._subscribe(self._pubsub, channel)
-            except BaseException:
-                self.leave(channel, bell)
-                raise
-        return bell
+            self._task = self._start(self._run(), "async_auth redis subscriptions")
+        else:
+            self._send_soon()
 
-    def leave(self, channel: bytes, bell: asyncio.Event) -> None:
-        """Ring this bell no more."""
-        bells = self._bells.get(channel, set())
-        bells.discard(bell)
-        if not bells:
-            self._bells.pop(channel, None)
+    def leave(self, channel: bytes, listener: Listener) -> None:
+        """Tell *listener* of this channel no more."""
+        self._forget(channel, weakref.ref(listener))
+
+    def leave_all(self, listener: Listener) -> None:
+        """Tell *listener* nothing more."""
+        reference = weakref.ref(listener)
+        for channel in [one for one, found in self._listeners.items() if reference in found]:
+            self._forget(channel, reference)
+        self._known.pop(id(reference), None)
 
     async def aclose(self) -> None:
-        """End the task; whoever listens hears nothing more."""
-        task, self._task = self._task, None
-        if task is not None:
+        """End the tasks; whoever listens hears nothing more."""
+        tasks = {task for task in (self._task, self._sender) if task is not None}
+        self._task = self._sender = None
+        for task in tasks:
             task.cancel()
-            await asyncio.wait({task})
+        if tasks:
+            await asyncio.wait(tasks)
 
-    def _start(self) -> None:
+    def _forget(self, channel: bytes, reference: weakref.ref[Listener]) -> None:
+        others = tuple(one for one in self._listeners.get(channel, ()) if one is not reference)
+        if others:
+            self._listeners[channel] = others
+        elif self._listeners.pop(channel, None) is not None:
+            self._wanted.pop(channel, None)
+            self._unwanted[channel] = None
+            self._send_soon()
+
+    @staticmethod
+    def _start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         # In a fresh context: it outlives the task that happens to listen first.
         create = asyncio.get_running_loop().create_task
-        self._task = contextvars.Context().run(create, self._run())
-        self._task.set_name("async_auth redis subscriptions")
+        task = contextvars.Context().run(create, work)
+        task.set_name(name)
         # A loop that is dropped while we wait is the user's choice and no bug to report.
-        self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public name for it
-
-    async def _subscribe(self, pubsub: Any, channel: bytes) -> None:
-        import redis
-
-        # What fails here, the task notices at its next read; then it begins anew with all.
-        with contextlib.suppress(redis.RedisError, OSError):
-            async with asyncio.timeout(self._timeout):
-                self._subscribed.add(channel)
-                # Also if it is subscribed to already: it is the answer that rings the new bell.
-                await pubsub.subscribe(channel)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public name for it
+        return task
 
     async def _run(self) -> None:
         import redis
 
-        while self._bells:
+        while self._listeners:
             pubsub = self._client.pubsub()
             try:
                 await self._attend(pubsub)
@@ -100,34 +135,42 @@ class Hub:
                 # Calls find out by themselves what is wrong with the server, and say it.
                 pass
             finally:
-                self._pubsub = None
-                with contextlib.suppress(redis.RedisError, OSError):
-                    async with asyncio.timeout(self._timeout):
-                        await pubsub.aclose()  # type: ignore[no-untyped-call]  # so it is in redis-py
-            if self._bells:
+                await self._close(pubsub)
+            if self._listeners:
                 await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
                 self._pause = min(self._pause * 2, PAUSE_LAST)
 
     async def _attend(self, pubsub: Any) -> None:
         """Read messages over one connection until nobody listens any more."""
-        self._subscribed = set()
-        while self._bells:
-            async with asyncio.timeout(self._timeout):
-                if old := self._subscribed - self._bells.keys():
-                    self._subscribed -= old
-                    await pubsub.unsubscribe(*old)
-                # Whoever comes while we wait here is seen at the next turn: from the last look to
-                # the line below there is no wait.
-                while new := self._bells.keys() - self._subscribed:
-                    self._subscribed |= new
-                    await pubsub.subscribe(*new)
-            self._pubsub = pubsub
+        self._drop_the_dead()
+        self._wanted, self._unwanted = dict.fromkeys(self._listeners), {}
+        self._unconfirmed = 0
+        self._pubsub = pubsub
+        if self._wanted:
+            await self._send(pubsub)
+        while self._listeners:
             self._heard(await self._next_message(pubsub))
             self._pause = PAUSE_FIRST
+            if self._unwanted or (self._wanted and self._unconfirmed <= 0):
+                await self._send(pubsub)
+
+    async def _close(self, pubsub: Any) -> None:
+        import redis
+
+        self._pubsub = None
+        sender, self._sender = self._sender, None
+        if sender is not None and not sender.done():
+            # Or it would connect what is closed here again.
+            sender.cancel()
+            await asyncio.wait({sender})
+        with contextlib.suppress(redis.RedisError, OSError):
+            async with asyncio.timeout(self._timeout):
+                await pubsub.aclose()
 
     async def _next_message(self, pubsub: Any) -> dict[str, Any]:
         message = await pubsub.get_message(timeout=SILENCE)
         if message is None:
+            self._drop_the_dead()
             await pubsub.ping()
             message = await pubsub.get_message(timeout=self._timeout)
             if message is None:
@@ -136,9 +179,73 @@ class Hub:
         return found
 
     def _heard(self, message: dict[str, Any]) -> None:
-        # A subscription that has just begun rings as well: what came before it was not heard.
-        if message["type"] in {"message", "subscribe"}:
-            channel = message["channel"]
-            name = channel.encode("utf-8", "surrogatepass") if isinstance(channel, str) else channel
-            for bell in self._bells.get(name, ()):
-                bell.set()
+        kind, channel, said = message["type"], message["channel"], message["data"]
+        if kind not in {"message", "subscribe"}:
+            return
+        if kind == "subscribe":
+            self._unconfirmed -= 1
+        content = as_bytes(said) if kind == "message" else None
+        name = as_bytes(channel)
+        for reference in self._listeners.get(name, ()):
+            listener = reference()
+            if listener is None:
+                self._forget(name, reference)
+            else:
+                listener.heard(name, content)
+
+    # Subscribing.
+
+    def _send_soon(self) -> None:
+        """Subscribe now, while the task waits for a message, that is, if it does."""
+        waiting = self._pubsub is not None and not self._sending and self._unconfirmed <= 0
+        if waiting and (self._sender is None or self._sender.done()):
+            self._sender = self._start(self._send_aside(self._pubsub), "async_auth redis sender")
+
+    async def _send_aside(self, pubsub: Any) -> None:
+        import redis
+
+        # What fails here, the other task notices at its next read; then it begins anew with all.
+        with contextlib.suppress(redis.RedisError, OSError):
+            await self._send(pubsub)
+
+    async def _send(self, pubsub: Any) -> None:
+        """
+        Send what is to be subscribed to, a batch of it, and all that is not.
+
+        By one task at a time, or a channel's two commands could overtake each other.
+        """
+        if self._sending:
+            return
+        self._sending = True
+        try:
+            async with asyncio.timeout(self._timeout):
+                while self._unwanted:
+                    await self._send_batch(self._unwanted, pubsub.unsubscribe)
+                while self._wanted and self._unconfirmed <= 0:
+                    self._unconfirmed = min(len(self._wanted), BATCH)
+                    await self._send_batch(self._wanted, pubsub.subscribe)
+        finally:
+            self._sending = False
+
+    async def _send_batch(
+        self, names: dict[bytes, None], command: Callable[..., Awaitable[None]]
+    ) -> None:
+        batch = tuple(itertools.islice(names, BATCH))
+        for name in batch:
+            del names[name]
+        try:
+            await command(*batch)
+        except BaseException:
+            # Perhaps none of it was sent. What is wanted twice is confirmed twice, no more.
+            self._wanted.update((name, None) for name in batch if name in self._listeners)
+            self._unwanted.update((name, None) for name in batch if name not in self._listeners)
+            self._unconfirmed = 0
+            raise
+
+    def _drop_the_dead(self) -> None:
+        """Forget listeners that nobody holds any more, and that have not said so."""
+        dead = [number for number, reference in self._known.items() if reference() is None]
+        for number in dead:
+            reference = self._known.pop(number)
+            for channel in [one for one, found in self._listeners.items() if reference in found]:
+                self._forget(channel, reference)

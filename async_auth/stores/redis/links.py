@@ -12,7 +12,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from async_auth.errors import ConfigurationError, StoreError
@@ -69,6 +69,23 @@ class Link:
             StoreError: It gave no answer in time, or refused.
         """
         return await self._bounded(lambda: self._client.execute_command(*command))  # type: ignore[no-untyped-call]  # so it is in redis-py
+
+    async def calls(self, commands: Sequence[tuple[str | bytes, ...]]) -> list[Any]:
+        """
+        Return what Redis answers to each command, sent all at once; a refusal as an exception.
+
+        Raises:
+            StoreError: There was no answer in time.
+        """
+
+        async def once() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
+
+        found: list[Any] = await self._bounded(once)
+        return found
 
     async def run(self, script: Script, key: bytes, *arguments: str | bytes) -> Any:
         """

@@ -22,6 +22,7 @@ from async_auth.errors import LockTimeout, StoreError
 from async_auth.stores.forks import reset_in_child
 from async_auth.stores.memory_lock import MemoryLock
 from async_auth.stores.redis.links import Links
+from async_auth.stores.redis.names import Names
 from async_auth.stores.redis.scripts import ACQUIRE, RELEASE, RENEW
 
 logger = logging.getLogger("async_auth.stores")
@@ -204,13 +205,13 @@ class RedisLock:
 
     Args:
         links: The connections.
-        prefix: What the names of the keys in Redis begin with.
+        names: What the keys are called in Redis.
         lease: Seconds after which a holder that is gone loses the key.
     """
 
-    def __init__(self, links: Links, *, prefix: str, lease: float):
+    def __init__(self, links: Links, *, names: Names, lease: float):
         self._links = links
-        self._prefix = prefix
+        self._names = names
         self._lease = lease
 
     @property
@@ -232,8 +233,8 @@ class RedisLock:
             An async context manager; entering it gives itself. Entering raises StoreError if
             Redis does not answer in time, or refuses. Leaving never raises of itself.
         """
-        name = f"{self._prefix}:lock:{key}".encode("utf-8", "surrogatepass")
-        return RedisHold(self._links, name, self._lease)
+        return RedisHold(self._links, self._names.lock(key), self._lease)
 
     def __repr__(self) -> str:
-        return f"RedisLock({self._links.place!r}, prefix={self._prefix!r}, lease={self._lease:g})"
+        prefix = self._names.prefix
+        return f"RedisLock({self._links.place!r}, prefix={prefix!r}, lease={self._lease:g})"

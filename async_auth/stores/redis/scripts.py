@@ -35,8 +35,8 @@ class Script:
 
 
 #: Arguments: expected generation ('' for any), generation, sign-in, record, name of this write,
-#: channel. Returns 1, or the generation that is there instead ('0': none), with a '!' before it
-#: if it is the right one of another sign-in.
+#: channel. Tells `<generation> <sign-in>`. Returns 1, or the generation that is there instead
+#: ('0': none), with a '!' before it if it is the right one of another sign-in.
 SAVE = Script("""\
 local stored = redis.call('HMGET', KEYS[1], 'generation', 'sign_in', 'write')
 local found = stored[1] or '0'
@@ -49,12 +49,12 @@ redis.call('HDEL', KEYS[1], 'removed')
 redis.call('HSET', KEYS[1], 'generation', ARGV[2], 'sign_in', ARGV[3], 'record', ARGV[4],
   'write', ARGV[5])
 redis.call('PERSIST', KEYS[1])
-redis.call('PUBLISH', ARGV[6], ARGV[2])
+redis.call('PUBLISH', ARGV[6], ARGV[2] .. ' ' .. ARGV[3])
 return 1
 """)
 
 #: Arguments: expected generation ('' for any), milliseconds for which to remember the removal,
-#: channel. Returns 1, or the generation that is there instead.
+#: channel. Tells `0`. Returns 1, or the generation that is there instead.
 REMOVE = Script("""\
 local found = redis.call('HGET', KEYS[1], 'generation')
 if not found then return 1 end

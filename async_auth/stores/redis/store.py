@@ -14,18 +14,20 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from async_auth.errors import ConfigurationError, Conflict, StoreError
-from async_auth.ports import Record
+from async_auth.ports import Change, Record
 from async_auth.stores.copies import copy_record
 from async_auth.stores.generations import describe
 from async_auth.stores.record_json import UnreadableRecord, dump_record, parse_record
 from async_auth.stores.redis.address import parse_address
+from async_auth.stores.redis.changes import RedisChanges
 from async_auth.stores.redis.links import Links, check_client
 from async_auth.stores.redis.lock import RedisLock
+from async_auth.stores.redis.names import Names, as_bytes, parse_facts
 from async_auth.stores.redis.scripts import REMOVE, SAVE, SET_ASIDE
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class RedisStore:
     ):
         if (url is None) is (client is None):
             raise ConfigurationError("url, client: give one of the two.")
-        check_prefix(prefix)
+        self._names = Names(prefix)
         check_seconds("lease", lease)
         check_seconds("timeout", timeout)
         address = None if url is None else parse_address(url)
@@ -85,9 +87,8 @@ class RedisStore:
             check_client(address.url)
         elif not callable(getattr(client, "execute_command", None)):
             raise ConfigurationError("client: must be a redis.asyncio.Redis.")
-        self._prefix = prefix
         self._links = Links(address, client=client, timeout=timeout)
-        self._lock = RedisLock(self._links, prefix=prefix, lease=lease)
+        self._lock = RedisLock(self._links, names=self._names, lease=lease)
         self._set_aside: list[str] = []
 
     @property
@@ -114,10 +115,10 @@ class RedisStore:
         Raises:
             StoreError: Redis does not answer in time, or refuses.
         """
-        found = await self._links.here().call("HGET", self._name("session", key), "record")
+        found = await self._links.here().call("HGET", self._names.session(key), "record")
         if found is None:
             return None
-        content: bytes = found.encode() if isinstance(found, str) else found
+        content = as_bytes(found)
         try:
             return parse_record(content)
         except UnreadableRecord as error:
@@ -146,13 +147,13 @@ class RedisStore:
         content = dump_record(copy_record(record))
         found = await self._links.here().run(
             SAVE,
-            self._name("session", key),
+            self._names.session(key),
             as_text(expected),
             str(record.generation),
             record.sign_in_id.encode("utf-8", "surrogatepass"),
             content,
             secrets.token_hex(16),
-            self._name("changed", key),
+            self._names.changed(key),
         )
         check_outcome(found, expected)
 
@@ -172,10 +173,10 @@ class RedisStore:
         """
         found = await self._links.here().run(
             REMOVE,
-            self._name("session", key),
+            self._names.session(key),
             as_text(expected),
             str(round(REMOVED_FOR * 1000)),
-            self._name("changed", key),
+            self._names.changed(key),
         )
         check_outcome(found, expected)
 
@@ -186,7 +187,7 @@ class RedisStore:
         Raises:
             StoreError: Redis does not answer in time, or refuses.
         """
-        found = await self._links.here().call("HEXISTS", self._name("session", key), "removed")
+        found = await self._links.here().call("HEXISTS", self._names.session(key), "removed")
         return bool(found)
 
     async def watch(self, key: str) -> AsyncIterator[Record | None]:
@@ -199,22 +200,23 @@ class RedisStore:
         """
         # No context manager that is a generator: a loop that ends closes all of them at once, in
         # no order.
-        hub, channel = self._links.here().hub, self._name("changed", key)
-        bell = await hub.listen(channel)
+        changes = self.changes()
+        changes.add(key)
         try:
-            while True:
-                await bell.wait()
-                bell.clear()
-                try:
-                    record = await self.load(key)
-                except StoreError as error:
-                    logger.debug("A session that changed cannot be loaded: %s", error)
-                    await asyncio.sleep(RELOAD_PAUSE)
-                    bell.set()
-                else:
-                    yield record
+            async for _ in changes:
+                yield await self._load_at_last(key)
         finally:
-            hub.leave(channel, bell)
+            await changes.aclose()
+
+    def changes(self) -> RedisChanges:
+        """
+        Return a stream of the changes of any number of keys, over one connection.
+
+        It tells which generation of which sign-in is stored now, so what is known already need
+        not be loaded. When the connection was away it asks for that of every key, two thousand
+        in a second at most. A stream whose store was closed tells nothing more.
+        """
+        return RedisChanges(lambda: self._links.here().hub, self._names, self._peek)
 
     async def aclose(self) -> None:
         """
@@ -235,8 +237,28 @@ class RedisStore:
     ) -> None:
         await self.aclose()
 
+    async def _load_at_last(self, key: str) -> Record | None:
+        while True:
+            try:
+                return await self.load(key)
+            except StoreError as error:
+                logger.debug("A session that changed cannot be loaded: %s", error)
+                await asyncio.sleep(RELOAD_PAUSE)
+
+    async def _peek(self, keys: Sequence[str]) -> list[Change]:
+        """Return what is stored under *keys*; StoreError if Redis does not say."""
+        commands = [("HMGET", self._names.session(key), "generation", "sign_in") for key in keys]
+        found = await self._links.here().calls(commands)
+        return [
+            # A refusal is about this key alone; whoever looks will hear it.
+            Change(key=key)
+            if isinstance(facts, Exception)
+            else parse_facts(key, *map(as_bytes, facts))
+            for key, facts in zip(keys, found, strict=True)
+        ]
+
     async def _put_aside(self, key: str, content: bytes, reason: str) -> None:
-        name, field = self._name("session", key), f"unreadable:{time.time():.6f}"
+        name, field = self._names.session(key), f"unreadable:{time.time():.6f}"
         if not await self._links.here().run(SET_ASIDE, name, content, field):
             return
         self._set_aside.append(f"{name.decode('utf-8', 'backslashreplace')} {field}")
@@ -247,20 +269,11 @@ class RedisStore:
             field,
         )
 
-    def _name(self, kind: str, key: str) -> bytes:
-        return f"{self._prefix}:{kind}:{key}".encode("utf-8", "surrogatepass")
-
     def __repr__(self) -> str:
         return (
-            f"RedisStore({self._links.place!r}, prefix={self._prefix!r}, "
+            f"RedisStore({self._links.place!r}, prefix={self._names.prefix!r}, "
             f"set_aside={len(self._set_aside)})"
         )
-
-
-def check_prefix(prefix: object) -> None:
-    """Raise ConfigurationError unless *prefix* is a text that is not empty."""
-    if not isinstance(prefix, str) or not prefix:
-        raise ConfigurationError(f"prefix: must be a text that is not empty; got {prefix!r}.")
 
 
 def check_seconds(name: str, value: float) -> None:

@@ -18,13 +18,14 @@ def load(name):
     return module
 
 
-for contract in ("test_stores", "test_locks", "test_watches"):
+for contract in ("test_stores", "test_locks", "test_watches", "test_changes"):
     found = {name: thing for name, thing in vars(load(contract)).items() if name.startswith("test")}
     assert found.keys().isdisjoint(globals())
     globals().update(found)
 
 make_record = load("conftest").make_record
 follow = load("test_watches").follow
+read = load("test_changes").read
 
 
 @pytest.fixture

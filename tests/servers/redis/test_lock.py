@@ -12,7 +12,7 @@ import pytest
 from async_auth.errors import Conflict, LockTimeout, StoreError
 from async_auth.ports import Record
 
-KEY = "async_auth:lock:key"
+KEY = "async_auth{:key}:lock"
 
 HOLDER = """
 import asyncio, sys

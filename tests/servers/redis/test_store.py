@@ -108,12 +108,12 @@ async def test_a_watcher_outlives_a_restart(store, redis_server):
 
 async def test_a_watcher_outlives_what_it_cannot_load(store, redis_server):
     """A record that cannot be had now is tried again, without another message."""
-    redis_server.command("SET", "async_auth:session:key", "yours")
+    redis_server.command("SET", "async_auth{:key}:session", "yours")
     stream = store.watch("key")
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.2)
     assert not waiting.done()
-    redis_server.command("DEL", "async_auth:session:key")
+    redis_server.command("DEL", "async_auth{:key}:session")
     async with asyncio.timeout(SOON):
         assert None is await waiting
     await stream.aclose()
@@ -157,7 +157,7 @@ async def test_nobody_listens_any_more(store, redis_server, monkeypatch):
     await one.aclose()
     await asyncio.sleep(0.2)
     channels = redis_server.command("PUBSUB", "CHANNELS")
-    assert (True, False) == ("changed:other" in channels, "changed:one" in channels)
+    assert (True, False) == ("{:other}:changed" in channels, "{:one}:changed" in channels)
     await other.aclose()
     await asyncio.sleep(0.2)
     assert "name=" not in redis_server.command("CLIENT", "LIST", "TYPE", "pubsub")
@@ -173,11 +173,11 @@ async def test_a_removal_is_told_from_a_loss(store, redis_server):
     await store.save("key", record(1), expected=0)
     await store.delete("key", expected=1)
     assert await store.removed("key")
-    assert 0 < int(redis_server.command("PTTL", "async_auth:session:key")[1:]) <= 7 * 86_400_000
+    assert 0 < int(redis_server.command("PTTL", "async_auth{:key}:session")[1:]) <= 7 * 86_400_000
 
     await store.save("key", record(2), expected=0)
     assert not await store.removed("key")
-    assert ":-1" == redis_server.command("PTTL", "async_auth:session:key").strip()
+    assert ":-1" == redis_server.command("PTTL", "async_auth{:key}:session").strip()
     await store.delete("key", expected=None)
     redis_server.command("FLUSHALL")
     assert not await store.removed("key")
@@ -198,7 +198,7 @@ async def test_a_late_writer_of_another_sign_in_is_refused(store):
 async def test_a_record_that_cannot_be_read_is_set_aside(store, redis_server, content, caplog):
     """It is kept in another field, told once, and a new record takes its place beside it."""
     await store.save("key", record(1), expected=0)
-    redis_server.command("HSET", "async_auth:session:key", "record", content)
+    redis_server.command("HSET", "async_auth{:key}:session", "record", content)
 
     with caplog.at_level(logging.WARNING, "async_auth.stores"):
         assert [None, None] == await asyncio.gather(store.load("key"), store.load("key"))
@@ -332,13 +332,13 @@ async def test_a_node_of_a_cluster_is_refused(new_server):
 
 async def test_a_name_that_is_taken_is_said(store, redis_server):
     """Something else under our name is left as it is."""
-    redis_server.command("SET", "async_auth:session:key", "yours")
+    redis_server.command("SET", "async_auth{:key}:session", "yours")
     with pytest.raises(StoreError, match="choose another prefix"):
         await store.load("key")
     with pytest.raises(StoreError, match="something else is stored"):
         await store.save("key", record(1), expected=None)
 
-    assert "yours" in redis_server.command("GET", "async_auth:session:key")
+    assert "yours" in redis_server.command("GET", "async_auth{:key}:session")
 
 
 async def test_prefixes_are_apart(store, open_store):
