@@ -20,10 +20,10 @@ from async_auth.stores.file_lock import FileLock
 from async_auth.stores.file_names import file_name
 from async_auth.stores.file_watch import FileWatch
 from async_auth.stores.folder_changes import FolderChanges
+from async_auth.stores.losses import Losses
 from async_auth.stores.record_json import parse_record
-from async_auth.stores.session_file import Losses, SessionFile, remove_leftovers
+from async_auth.stores.session_file import SessionFile, remove_leftovers
 from async_auth.stores.threads import file_threads
-from async_auth.stores.watched_file import WatchedFile
 
 
 class FileStore:
@@ -49,7 +49,7 @@ class FileStore:
     def __init__(self, folder: str | os.PathLike[str] | None = None):
         self._lock = FileLock(folder)
         self._folder = self._lock.folder
-        self._losses = Losses()
+        self._losses: Losses[Path] = Losses(self._folder)
         remove_leftovers(self._folder)
 
     @property
@@ -118,6 +118,10 @@ class FileStore:
         """
         await file_threads.run(partial(self._file(key).remove, expected=expected))
 
+    async def removed(self, key: str) -> bool:
+        """Say of a key without a record whether it was removed, and not set aside by somebody."""
+        return not await file_threads.run(self._file(key).lost)
+
     def watch(self, key: str) -> AsyncIterator[Record | None]:
         """
         Yield the record under *key*, and again each time somebody has changed it.
@@ -140,7 +144,7 @@ class FileStore:
 
         changes = self.changes()
         changes.add(key)
-        return FileWatch(changes, WatchedFile(self._file(key)).content, record)
+        return FileWatch(changes, self._file(key).watched, record)
 
     def changes(self) -> FolderChanges:
         """

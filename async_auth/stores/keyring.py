@@ -32,13 +32,13 @@ from async_auth.stores.keyring_entry import (
     KEYRING_TIMEOUT,
     KeyringBackend,
     KeyringEntry,
-    KeyringLosses,
     Vault,
     backend_name,
 )
+from async_auth.stores.losses import Losses
 from async_auth.stores.os_errors import store_error
 from async_auth.stores.session_file import guard, remove_leftovers
-from async_auth.stores.threads import FileThreads
+from async_auth.stores.threads import FileThreads, file_threads
 
 logger = getLogger("async_auth.stores")
 
@@ -90,7 +90,7 @@ class KeyringStore:
     ):
         self._lock = FileLock(service_folder(service, folder))
         self._vault = Vault(usable_backend(backend), service, self._lock.folder)
-        self._losses = KeyringLosses()
+        self._losses: Losses[str] = Losses(self._lock.folder)
         remove_leftovers(self._lock.folder)
 
     @classmethod
@@ -183,6 +183,10 @@ class KeyringStore:
         """
         work = partial(self._entry(key).remove, expected=expected)
         await keyring_threads.run(partial(self._then_tell, key, work))
+
+    async def removed(self, key: str) -> bool:
+        """Say of a key without a record whether it was removed, and not set aside by somebody."""
+        return not await file_threads.run(self._entry(key).lost)
 
     def watch(self, key: str) -> AsyncIterator[Record | None]:
         """

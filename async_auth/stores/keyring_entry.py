@@ -25,6 +25,8 @@ import attrs
 from async_auth.errors import StoreError
 from async_auth.ports import Record
 from async_auth.stores.generations import check_generation
+from async_auth.stores.losses import Losses
+from async_auth.stores.os_errors import store_error
 from async_auth.stores.record_json import UnreadableRecord, dump_record, parse_record
 from async_auth.stores.session_file import guard
 
@@ -105,20 +107,6 @@ def backend_name(backend: KeyringBackend) -> str:
 
 
 @attrs.frozen
-class KeyringLosses:
-    """
-    What a store could not read.
-
-    Args:
-        set_aside: The names of the entries it is kept under, oldest first.
-        absent: Entries that are not there because they were set aside.
-    """
-
-    set_aside: list[str] = attrs.field(factory=list)
-    absent: set[str] = attrs.field(factory=set)
-
-
-@attrs.frozen
 class KeyringEntry:
     """
     The entry of one key.
@@ -131,7 +119,7 @@ class KeyringEntry:
 
     vault: Vault
     name: str
-    losses: KeyringLosses
+    losses: Losses[str]
 
     @property
     def spare(self) -> str:
@@ -166,9 +154,13 @@ class KeyringEntry:
                 secret = self._settle()
         if secret is not None:
             return parse_record(secret.encode())
-        if self.name in self.losses.absent:
-            raise UnreadableRecord("it was set aside")
-        return None
+        if not self.lost():
+            return None
+        raise UnreadableRecord("it was set aside")
+
+    def lost(self) -> bool:
+        """Say whether the entry, if it is not there, was set aside and not removed."""
+        return self.losses.lost(self.name)
 
     def replace(self, record: Record, *, expected: int | None) -> None:
         """
@@ -181,11 +173,11 @@ class KeyringEntry:
         secret = dump_record(record).decode("ascii")
         with guard(self.vault.folder, timeout=KEYRING_TIMEOUT):
             stored = self._read_guarded()
-            if stored is not None or self.name not in self.losses.absent:
+            if stored is not None or not self.lost():
                 check_generation(stored, expected)
             self.vault.put(self.spare, secret)
             self.vault.put(self.name, secret)
-            self.losses.absent.discard(self.name)
+            self.losses.clear(self.name)
             # It is written: whoever comes next drops the spare first.
             with contextlib.suppress(StoreError):
                 self.vault.drop(self.spare)
@@ -200,11 +192,12 @@ class KeyringEntry:
         """
         with guard(self.vault.folder, timeout=KEYRING_TIMEOUT):
             stored = self._read_guarded()
-            self.losses.absent.discard(self.name)
-            if stored is None:
-                return
-            check_generation(stored, expected)
-            self.vault.drop(self.name)
+            if stored is not None:
+                check_generation(stored, expected)
+            # First, or a crash before the second would undo the removal.
+            self.losses.clear(self.name)
+            if stored is not None:
+                self.vault.drop(self.name)
 
     def _read_guarded(self) -> Record | None:
         """Read while no writer can be at work."""
@@ -220,15 +213,18 @@ class KeyringEntry:
         spare = self.vault.get(self.spare)
         if spare is not None:
             self.vault.put(self.name, spare)
-            self.losses.absent.discard(self.name)
+            self.losses.clear(self.name)
             self.vault.drop(self.spare)
         return self.vault.get(self.name)
 
     def _put_aside(self, secret: str, reason: str) -> None:
         aside = f"{self.name}.corrupt-{time.time():.6f}"
         self.vault.put(aside, secret)
+        try:
+            self.losses.mark(self.name)
+        except OSError as error:
+            raise store_error("cannot note a loss in", self.losses.folder, error) from error
         self.vault.drop(self.name)
-        self.losses.absent.add(self.name)
         self.losses.set_aside.append(aside)
         logger.warning(
             "The keyring's entry %r of %r could not be read: %s. It was set aside as %r.",

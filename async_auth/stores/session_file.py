@@ -23,6 +23,7 @@ from async_auth.ports import Record
 from async_auth.stores.file_names import GUARD
 from async_auth.stores.flock import try_lock
 from async_auth.stores.generations import check_generation
+from async_auth.stores.losses import Losses
 from async_auth.stores.os_errors import store_error
 from async_auth.stores.record_json import UnreadableRecord, dump_record, parse_record
 
@@ -32,6 +33,9 @@ logger = getLogger("async_auth.stores")
 GUARD_TIMEOUT = 10.0
 #: Seconds after which a temporary file is a dead writer's. Writing one takes well under a second.
 LEFTOVER_AGE = 3600.0
+
+#: Stands for the content of a file that was set aside; it is no record, and not empty by chance.
+LOST = b"lost"
 
 
 @contextlib.contextmanager
@@ -68,21 +72,6 @@ def guard(folder: Path, *, timeout: float | None = None) -> Iterator[None]:
 
 
 @attrs.frozen
-class Losses:
-    """
-    What a store could not read.
-
-    Args:
-        set_aside: The renamed files, oldest first.
-        absent: Session files that are not there because they were set aside, and that nobody
-            has written or removed since.
-    """
-
-    set_aside: list[Path] = attrs.field(factory=list)
-    absent: set[Path] = attrs.field(factory=set)
-
-
-@attrs.frozen
 class SessionFile:
     """
     The file of one key.
@@ -95,7 +84,7 @@ class SessionFile:
     """
 
     path: Path
-    losses: Losses
+    losses: Losses[Path]
 
     def read(self) -> Record | None:
         """
@@ -126,10 +115,10 @@ class SessionFile:
         try:
             with guard(self.path.parent):
                 stored = self._read_guarded()
-                if stored is not None or self.path not in self.losses.absent:
+                if stored is not None or not self.lost():
                     check_generation(stored, expected)
                 temporary.replace(self.path)
-                self.losses.absent.discard(self.path)
+                self.losses.clear(self.path.name)
         except OSError as error:
             raise store_error("cannot write", self.path, error) from error
         finally:
@@ -149,10 +138,12 @@ class SessionFile:
         try:
             with guard(self.path.parent):
                 stored = self._read_guarded()
-                self.losses.absent.discard(self.path)
+                if stored is not None:
+                    check_generation(stored, expected)
+                # First, or a crash before the second would undo the removal.
+                self.losses.clear(self.path.name)
                 if stored is None:
                     return
-                check_generation(stored, expected)
                 self.path.unlink()
         except OSError as error:
             raise store_error("cannot remove", self.path, error) from error
@@ -175,6 +166,23 @@ class SessionFile:
         except OSError as error:
             raise store_error("cannot read", self.path, error) from error
 
+    def watched(self) -> bytes | None:
+        """
+        Return the bytes of the file; `None` if it was removed, `LOST` if it was set aside.
+
+        Raises:
+            StoreError: It cannot be read, or its folder is gone.
+        """
+        content = self.content()
+        if content is None and self.lost():
+            return LOST
+        # What was lost may be there again before its mark was looked for.
+        return self.content() if content is None else content
+
+    def lost(self) -> bool:
+        """Say whether the file, if it is not there, was set aside and not removed."""
+        return self.losses.lost(self.path.name)
+
     def _read_guarded(self) -> Record | None:
         """Read while no writer can come between, so that a good file is never set aside."""
         content = self.content()
@@ -187,16 +195,16 @@ class SessionFile:
     def _put_aside(self, reason: str) -> None:
         prefix = self.path.parent / aside_names(self.path.name)
         aside = free_name(f"{prefix}{int(time.time())}")
-        # First, so that a watch which finds no file finds this.
-        self.losses.set_aside.append(aside)
         try:
+            # First, so that a watch which finds no file finds this.
+            self.losses.mark(self.path.name)
             self.path.rename(aside)
         except OSError as error:
-            self.losses.set_aside.remove(aside)
+            self.losses.clear(self.path.name)
             raise store_error(
                 f"the session file could not be read ({reason}), and cannot rename", aside, error
             ) from error
-        self.losses.absent.add(self.path)
+        self.losses.set_aside.append(aside)
         logger.warning(
             "The session file %s could not be read: %s. It was set aside as %s.",
             self.path,

@@ -338,3 +338,13 @@ async def test_a_store_says_whether_others_see_it(open_store, make_record):
     await store.save("key", make_record(1), expected=0)
 
     assert store.process_local is (store is open_store())
+
+
+async def test_what_was_removed_was_not_lost(open_store, make_record):
+    """A store that tells the one from the other says so of a sign-out, through every handle."""
+    store, other = open_store(), open_store()
+    removed = getattr(other, "removed", None)
+    await store.save("key", make_record(1), expected=0)
+    await store.delete("key", expected=1)
+
+    assert removed is None or await removed("key")
