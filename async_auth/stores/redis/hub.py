@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import contextvars
 import itertools
+import logging
 import random
+import sys
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +24,8 @@ from async_auth.stores.redis.names import as_bytes
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+logger = logging.getLogger("async_auth.stores")
+
 #: Seconds between two tries to connect: below a second, for a replica should not be late by more.
 PAUSE_FIRST = 0.05
 PAUSE_LAST = 0.8
@@ -29,6 +33,8 @@ PAUSE_LAST = 0.8
 SILENCE = 10.0
 #: Channels in one command.
 BATCH = 500
+#: Messages that are read before others in the event loop have a turn.
+BURST = 20
 
 
 class Listener(Protocol):
@@ -134,8 +140,13 @@ class Hub:
             except (redis.RedisError, OSError):
                 # Calls find out by themselves what is wrong with the server, and say it.
                 pass
+            except Exception as error:  # noqa: BLE001 - redis-py is a stranger's code, and so may be the client
+                # Nobody would hear anything any more; what it says may quote what was sent.
+                logger.warning("Listening to Redis begins anew after a %s.", type(error).__name__)
             finally:
-                await self._close(pubsub)
+                # A coroutine that ends with its loop cannot await, and has nothing to close.
+                if not isinstance(sys.exception(), GeneratorExit):
+                    await self._close(pubsub)
             if self._listeners:
                 await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
                 self._pause = min(self._pause * 2, PAUSE_LAST)
@@ -148,9 +159,14 @@ class Hub:
         self._pubsub = pubsub
         if self._wanted:
             await self._send(pubsub)
-        while self._listeners:
+        for number in itertools.count(1):
+            if not self._listeners:
+                return
             self._heard(await self._next_message(pubsub))
             self._pause = PAUSE_FIRST
+            if number % BURST == 0:
+                # What has arrived already is read without a wait.
+                await asyncio.sleep(0)
             if self._unwanted or (self._wanted and self._unconfirmed <= 0):
                 await self._send(pubsub)
 
