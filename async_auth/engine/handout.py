@@ -72,9 +72,10 @@ class Handout:
             flight = self.keeper.begin(session)
             if self._too_long(flight, left):
                 return self._token()
-            await flight.wait()
-            flown = True
-            self._after(flight)
+            await flight.wait(news=True)
+            if flight.done:
+                flown = True
+                self._after(flight)
         self._nobody()
         raise AuthSessionMissing
 
@@ -129,7 +130,7 @@ class Handout:
         until = None
         if left > 0:
             until = lifecycle.expires_at - (min_ttl if left > min_ttl else 0.0)
-        await flight.wait(until=until, scheduler=self.keeper.ground.scheduler)
+        await flight.wait(until=until, scheduler=self.keeper.ground.scheduler, news=True)
         return flight.done
 
     def _token(self) -> AccessToken:

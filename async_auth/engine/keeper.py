@@ -528,6 +528,9 @@ class Keeper:
                     if found.expires_at is None or found.expires_at > self.state.clock.now():
                         self.refreshed(found, stored=True)
                         self.arm()
+                        # Whose lock is a dead process's need not wait for its lease.
+                        for flight in self._flights.values():
+                            flight.look_again()
                 case Gone():
                     self.end("elsewhere")
                     self.dismiss(AuthSessionMissing(), own_only=True)

@@ -54,8 +54,9 @@ class Flight(Generic[T]):
         self.ticket: Ticket | None = None
         self._result: T | None = None
         self._error: Exception | None = None
-        # A dictionary for its order: one of ten thousand waiters leaves without a search.
-        self._waiters: dict[asyncio.Future[None], None] = {}
+        # A dictionary for its order: one of ten thousand waiters leaves without a search. Whether
+        # each waits for news as well.
+        self._waiters: dict[asyncio.Future[None], bool] = {}
 
     def settle(self, result: T | None = None, error: Exception | None = None) -> None:
         """Give the result, or the error, to everyone who waits and will wait."""
@@ -66,13 +67,27 @@ class Flight(Generic[T]):
         for waiter in waiters:
             _wake(waiter)
 
+    def look_again(self) -> None:
+        """Wake those who wait for news as well: what they want may be there already."""
+        for waiter, news in self._waiters.items():
+            if news:
+                _wake(waiter)
+
     async def wait(
-        self, *, until: float | None = None, scheduler: Scheduler | None = None
+        self,
+        *,
+        until: float | None = None,
+        scheduler: Scheduler | None = None,
+        news: bool = False,
     ) -> Flight[T]:
-        """Wait until it is settled, or until the moment *until* on the scheduler's clock."""
+        """
+        Wait until it is settled, or until the moment *until* on the scheduler's clock.
+
+        With *news* also until `look_again()`; `done` says whether it is settled.
+        """
         if not self.done:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters[waiter] = None
+            self._waiters[waiter] = news
             timer = None
             if until is not None and scheduler is not None:
                 timer = scheduler.call_at(until, _waker(waiter))

@@ -100,3 +100,16 @@ async def test_work_that_ends_first_leaves_no_appointment(clock, settle):
 
     assert (await waiting).done
     assert 0 == len(scheduler)
+
+
+async def test_news_wake_those_who_wait_for_them():
+    """They look again; nothing is settled, and the others wait on."""
+    flight: Flight[int] = Flight()
+    curious, patient = (asyncio.ensure_future(flight.wait(news=news)) for news in (True, False))
+    await asyncio.sleep(0)
+    flight.look_again()
+
+    assert flight is await curious
+    assert (False, False, 1) == (flight.done, patient.done(), flight.waiting)
+    flight.settle(5)
+    assert 5 == (await patient).result()

@@ -183,6 +183,27 @@ async def test_a_sign_out_elsewhere_frees_those_who_wait(pair, server, store, cl
     assert [] == server.requests
 
 
+async def test_new_tokens_free_those_who_wait(pair, server, store, clock, settle):
+    """Whoever waits for a lock that another still has, or died with, takes what that has stored."""
+    one, two = pair
+    clock.advance_to(one.session.expires_at)
+    found = await store.load("default")
+    later = {**found.session, "refresh_token": "refresh-ann-9"}
+    later["expires_at"] = clock.now() + 3600
+    async with store.lock.hold("default"):
+        token = asyncio.ensure_future(two.get_token())
+        session = asyncio.ensure_future(two.get_session())
+        refresh = asyncio.ensure_future(two.refresh_session())
+        await settle()
+        await store.save("default", attrs.evolve(found, generation=2, session=later), expected=1)
+        await settle()
+        assert (2, 2) == ((await token).generation, (await session).generation)
+        assert not refresh.done()
+
+    assert 2 == (await refresh).generation
+    assert [] == server.requests
+
+
 async def test_expired_tokens_are_left_to_the_next_refresh(pair, server, store, clock, settle):
     """Another process rotated and fell asleep: its token is spent, and nobody backs off."""
     one, two = pair
