@@ -124,7 +124,7 @@ class SessionStore(Protocol):
     see what it holds) and `set_aside` (what it could not read and kept elsewhere, so that
     `load()` gave `None`): then a missing record is not taken for a sign-out. One that may lose
     its data has `async removed(key) -> bool`: whether a record that is missing was removed by
-    somebody. If it was not, the session in memory is saved again.
+    somebody, and neither lost nor set aside. If it was not, the session in memory is saved again.
     """
 
     @property

@@ -231,19 +231,21 @@ class Shelf:
 
     async def _lost(self) -> bool:
         """Say whether the store has lost its data, rather than somebody has signed out."""
-        removed = getattr(self.store, "removed", None)
-        if removed is None:
-            return False
-        try:
-            lost = not await removed(self.key)
-        except Exception as error:
-            raise store_error("read", error) from error
+        lost = await self._removed() is False
         if lost:
             logger.warning(
                 "What was stored under %r is gone, and nobody removed it; it is saved again.",
                 self.key,
             )
         return lost
+
+    async def _removed(self) -> bool | None:
+        """Say whether somebody removed the record that is missing; `None` if nobody knows."""
+        removed = getattr(self.store, "removed", None)
+        try:
+            return None if removed is None else bool(await removed(self.key))
+        except Exception as error:
+            raise store_error("read", error) from error
 
     def _session(self, record: Record) -> Session:
         try:
@@ -260,7 +262,9 @@ class Shelf:
             record = await self.store.load(self.key)
         except Exception as error:
             raise store_error("read", error) from error
-        if _set_aside(self.store) > before:
+        # It may have been another key's, read at the same time.
+        mine = record is None and _set_aside(self.store) > before
+        if mine and not await self._removed():
             self._damage = StoreError(
                 f"What was stored under {self.key!r} could not be read and was set aside."
             )

@@ -61,10 +61,6 @@ class EncryptedStore:
         if isinstance(inner, SharedWatch):
             # What is told there, generation and sign-in id, is not encrypted.
             self.changes = inner.changes
-        removed = getattr(inner, "removed", None)
-        if removed is not None:
-            # What the inner store lost, nobody has signed out of.
-            self.removed = removed
 
     @property
     def inner(self) -> SessionStore:
@@ -147,6 +143,23 @@ class EncryptedStore:
         damage = await self._keep_unreadable(key, expected=expected)
         expected = expected if damage is None else damage.generation
         await self._inner.delete(key, expected=expected)
+
+    async def removed(self, key: str) -> bool:
+        """
+        Say of a key without a record whether somebody removed it.
+
+        What could not be read is still there in the inner store; what that has lost it says itself.
+
+        Raises:
+            StoreError: The inner store cannot be read.
+        """
+        if await self._inner.load(key) is not None:
+            return False
+        removed = getattr(self._inner, "removed", None)
+        if removed is None:
+            # Of what it sets aside nobody can say to which key it belonged.
+            return not hasattr(self._inner, "set_aside")
+        return bool(await removed(key))
 
     def open(self, key: str, record: Record) -> Record:
         """

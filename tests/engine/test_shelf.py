@@ -274,3 +274,38 @@ async def test_a_record_that_can_never_be_removed_is_reported(shelf, session, fa
 
     with pytest.raises(StoreError, match="never"):
         await shelf.clear("one")
+
+
+@pytest.mark.parametrize("removal", [True, False])
+async def test_what_was_set_aside_of_another_key_is_no_damage_of_ours(
+    shelf, session, faulty_store, removal
+):
+    """A store that many keys share says which was removed; then only the other one is damaged."""
+    faulty_store.set_aside = []
+
+    async def removed(_):
+        return removal
+
+    async def load(_):
+        faulty_store.set_aside.append("another key's")
+
+    faulty_store.removed, faulty_store.load = removed, load
+    verdict, _ = await shelf.look(session, stored=True)
+
+    assert Gone() == verdict if removal else isinstance(verdict, Proceed)
+    assert removal is (shelf.take_damage() is None)
+
+
+async def test_a_record_that_is_there_is_not_damaged(shelf, session, faulty_store):
+    """Whatever was set aside while it was read."""
+    await shelf.save(session, expected=None)
+    faulty_store.set_aside, load = [], faulty_store.load
+
+    async def meanwhile(key):
+        faulty_store.set_aside.append("another key's")
+        return await load(key)
+
+    faulty_store.load = meanwhile
+
+    assert session == await shelf.load()
+    assert None is shelf.take_damage()

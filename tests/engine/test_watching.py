@@ -347,7 +347,7 @@ async def test_a_record_that_was_set_aside_is_told_and_written_again(pair, store
 
     async def damaged(key):
         store.inner.load = load
-        await store.inner.inner.delete(key, expected=None)
+        await store.lose(key)
         store.set_aside.append("somewhere")
 
     store.deaf = True

@@ -264,4 +264,27 @@ async def test_it_knows_what_the_inner_store_knows_of_removals():
     store = EncryptedStore(Forgetful(), EncryptionKeys(OLD))
 
     assert [True, False] == [await store.removed(key) for key in ("signed out", "lost")]
-    assert not hasattr(EncryptedStore(MemoryStore(), EncryptionKeys(OLD)), "removed")
+    assert await EncryptedStore(MemoryStore(), EncryptionKeys(OLD)).removed("key")
+
+
+async def test_nobody_can_say_what_was_set_aside():
+    """An inner store that sets records aside, and does not say which, has removed none for sure."""
+
+    class Silent(MemoryStore):
+        set_aside = ()
+
+    assert not await EncryptedStore(Silent(), EncryptionKeys(OLD)).removed("key")
+
+
+async def test_what_a_stranger_changed_was_not_removed(tmp_path, make_record):
+    """However often it is read, it is there in the inner store, so it is nobody's sign-out."""
+    inner = FileStore(tmp_path)
+    store = EncryptedStore(inner, EncryptionKeys(OLD))
+    await store.save("key", make_record(1), expected=0)
+    sealed = await inner.load("key")
+    await inner.save("key", attrs.evolve(sealed, sign_in_id="another"), expected=1)
+
+    assert [None, None] == [await store.load("key") for _ in range(2)]
+    assert not await store.removed("key")
+    await store.delete("key", expected=1)
+    assert await store.removed("key")
