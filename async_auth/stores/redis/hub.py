@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
+from async_auth.stores.redis.heeding import heeding
 from async_auth.stores.redis.names import as_bytes
 
 if TYPE_CHECKING:
@@ -181,14 +182,14 @@ class Hub:
             await asyncio.wait({sender})
         with contextlib.suppress(redis.RedisError, OSError):
             async with asyncio.timeout(self._timeout):
-                await pubsub.aclose()
+                await heeding(pubsub.aclose())
 
     async def _next_message(self, pubsub: Any) -> dict[str, Any]:
-        message = await pubsub.get_message(timeout=SILENCE)
+        message = await heeding(pubsub.get_message(timeout=SILENCE))
         if message is None:
             self._drop_the_dead()
-            await pubsub.ping()
-            message = await pubsub.get_message(timeout=self._timeout)
+            await heeding(pubsub.ping())
+            message = await heeding(pubsub.get_message(timeout=self._timeout))
             if message is None:
                 raise TimeoutError
         found: dict[str, Any] = message
@@ -250,7 +251,7 @@ class Hub:
         for name in batch:
             del names[name]
         try:
-            await command(*batch)
+            await heeding(command(*batch))
         except BaseException:
             # Perhaps none of it was sent. What is wanted twice is confirmed twice, no more.
             self._wanted.update((name, None) for name in batch if name in self._listeners)

@@ -19,6 +19,7 @@ from async_auth.errors import ConfigurationError, StoreError
 from async_auth.stores.forks import reset_in_child
 from async_auth.stores.redis.address import Address
 from async_auth.stores.redis.failures import store_error
+from async_auth.stores.redis.heeding import heeding
 from async_auth.stores.redis.hub import Hub
 from async_auth.stores.redis.scripts import Script
 from async_auth.transport import bury
@@ -111,7 +112,7 @@ class Link:
         failure: StoreError
         try:
             async with asyncio.timeout(self._timeout):
-                return await repeated(work)
+                return await heeding(repeated(work))
         except (redis.RedisError, OSError) as error:  # TimeoutError is an OSError
             failure = store_error(error, self._place, self._timeout)
         if failure.code == "READONLY" and self._owned:

@@ -63,6 +63,46 @@ async def test_every_change_is_told(store, open_store):
     assert isinstance(store, WatchableStore)
 
 
+async def test_a_watch_can_be_cancelled_at_every_step(open_store):
+    """Whatever it is doing it ends, and so does its store: redis-py may forget a cancellation."""
+
+    async def watching(store):
+        async for _ in store.watch("key"):
+            pass
+
+    for steps in range(200):
+        store = open_store()
+        watcher = asyncio.create_task(watching(store))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        watcher.cancel()
+        async with asyncio.timeout(SOON):
+            await asyncio.wait({watcher})
+            await store.aclose()
+
+        assert watcher.cancelled(), steps
+
+
+async def test_a_store_can_be_closed_at_every_step(open_store):
+    """Its subscriptions end whatever they are doing, although somebody still listens."""
+
+    async def watching(store):
+        async for _ in store.watch("key"):
+            pass
+
+    for steps in range(200):
+        store = open_store()
+        watcher = asyncio.create_task(watching(store))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(SOON):
+            await store.aclose()
+            watcher.cancel()
+            await asyncio.wait({watcher})
+            # It may have connected again for its last look.
+            await store.aclose()
+
+
 async def test_one_connection_serves_every_watcher(store, redis_server):
     """A thousand keys are watched over one connection, odd ones too, and each hears its own."""
     streams = {key: store.watch(key) for key in ("\0", "lone \ud800", *map(str, range(998)))}
