@@ -27,6 +27,9 @@ logger = logging.getLogger("async_auth.engine")
 
 Drain = Callable[[], Awaitable[None]]
 
+#: Seconds after which a child that was cancelled, and goes on, is cancelled again.
+INSISTENCE = 1.0
+
 
 class Closeable(Protocol):
     """What the supervisor closes when it ends."""
@@ -211,11 +214,13 @@ class Runtime:
 
     async def _wind_up(self) -> None:
         self._winding_up = True
-        children = list(self._children)
-        for child in children:
-            child.cancel()
-        if children:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait(children)
+        children = set(self._children)
+        with contextlib.suppress(asyncio.CancelledError):
+            while children:
+                for child in children:
+                    child.cancel()
+                # More than once: a stranger's store may forget a cancellation, as asyncio's own
+                # `wait_for()` does before Python 3.12.
+                _, children = await asyncio.wait(children, timeout=INSISTENCE)
         if self._owned is not None:
             await self._owned.aclose()

@@ -104,6 +104,31 @@ async def test_closing_waits_for_the_drain_and_cancels_the_rest(clock):
     assert ["aclose"] == owned.calls
 
 
+async def test_a_child_that_forgets_its_cancellation_is_cancelled_again(clock, monkeypatch):
+    """Closing never waits for ever: a stranger's store may forget that it was cancelled."""
+    monkeypatch.setattr("async_auth.engine.runtime.INSISTENCE", 0.01)
+    forgotten = []
+
+    async def child():
+        while len(forgotten) < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                forgotten.append("once more")
+        await asyncio.Event().wait()
+
+    owned = Owned()
+    runtime = Runtime(clock=clock, owned=owned)
+    child_task = runtime.spawn(child(), name="child", endless=True)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await runtime.aclose()
+
+    assert child_task.cancelled()
+    assert ["once more"] * 2 == forgotten
+    assert ["aclose"] == owned.calls
+
+
 async def test_cancelling_the_closer_does_not_stop_the_closing(clock):
     """The supervisor closes, not the caller."""
     gate = asyncio.Event()
