@@ -6,6 +6,7 @@ taken. Where there is none these tests fail: they are never skipped.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -155,6 +156,26 @@ def new_server(redis_program, tmp_path):
     yield make
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def hear():
+    """A function that reads what another process says next: in time, or the test fails with its stderr."""
+
+    async def hear(process):
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            line = b""
+        if not line:
+            if process.returncode is None:
+                process.kill()
+            _, errors = await process.communicate()
+            pytest.fail(f"It has died, or says nothing:\n{errors.decode(errors='replace')}")
+        return line
+
+    return hear
 
 
 @pytest.fixture

@@ -69,29 +69,30 @@ async def holder(redis_server, lease):
     await process.communicate()
 
 
-async def test_a_frozen_holder_never_overwrites_what_came_after_it(open_store, holder):
+async def test_a_frozen_holder_never_overwrites_what_came_after_it(open_store, holder, hear):
     """Woken after its lease it is told that it has lost the lock, and its save is a conflict."""
     async with open_store() as store:
         old = Record(generation=1, sign_in_id="sign-in", session={"by": "first"})
         new = Record(generation=2, sign_in_id="sign-in", session={"by": "in time"})
         await store.save("key", old, expected=0)
-        assert b"1\n" == await holder.stdout.readline()
+        assert b"1\n" == await hear(holder)
         holder.send_signal(signal.SIGSTOP)
         async with asyncio.timeout(5), store.lock.hold("key"):
             await store.save("key", new, expected=1)
         holder.send_signal(signal.SIGCONT)
-        out, _ = await holder.communicate(b"go on\n")
+        async with asyncio.timeout(30):
+            out, _ = await holder.communicate(b"go on\n")
 
         assert "LockTimeout\nConflict\n" == out.decode()
         assert new == await store.load("key")
 
 
-async def test_a_killed_holder_is_gone_after_its_lease(open_store, holder):
+async def test_a_killed_holder_is_gone_after_its_lease(open_store, holder, hear):
     """The next one waits for the lease and no longer."""
     async with open_store() as store:
         old = Record(generation=1, sign_in_id="sign-in", session={})
         await store.save("key", old, expected=0)
-        await holder.stdout.readline()
+        await hear(holder)
         holder.send_signal(signal.SIGKILL)
         async with asyncio.timeout(2), store.lock.hold("key"):
             pass
@@ -173,17 +174,18 @@ async def test_what_was_left_behind_is_taken_over(open_store, redis_server, monk
 
 
 @pytest.mark.parametrize("lease", [30])
-async def test_processes_wait_for_each_other(open_store, holder):
+async def test_processes_wait_for_each_other(open_store, holder, hear):
     """A key that another process holds is waited for, and had once that lets go."""
     async with open_store() as store:
         first = Record(generation=1, sign_in_id="sign-in", session={})
         await store.save("key", first, expected=0)
-        await holder.stdout.readline()
+        await hear(holder)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.7):
                 await store.lock.hold("key").__aenter__()
         waiting = asyncio.ensure_future(store.lock.hold("key").__aenter__())
-        out, _ = await holder.communicate(b"go on\n")
+        async with asyncio.timeout(30):
+            out, _ = await holder.communicate(b"go on\n")
         hold = await asyncio.wait_for(waiting, 2)
         await hold.__aexit__(None, None, None)
 
