@@ -1,6 +1,6 @@
-"""Everything that is checked before a change lands: a plain `nox` runs it all but `browser`.
+"""Everything that is checked before a change lands: a plain `nox` runs it all but two.
 
-That session needs Chromium on the machine. The others need nothing but one of the Pythons that
+`browser` needs Chromium on the machine, and `processes` takes an hour. The others need nothing but one of the Pythons that
 the classifiers name; what else they take (linters, Node, npm packages) they install from the
 registries by themselves. The tests run on the built wheel, from a folder where the checkout
 cannot stand in for it.
@@ -234,6 +234,17 @@ def browser(session: nox.Session) -> None:
     """Sign in with a real browser; it needs `chromium` on the path."""
     install_wheel(session, *group("tests"))
     pytest(session, str(TESTS / "browser"), "--timeout=300")
+
+
+@nox.session(python=NEWEST, requires=["wheel"], default=False)
+def processes(session: nox.Session) -> None:
+    """Let many processes share a session for hundreds of lives, and crash; it takes an hour."""
+    install_wheel(session, *group("tests"))
+    session.env["REDIS_SERVER"] = redis_server(session)
+    session.env["ASYNC_AUTH_FULL"] = "1"
+    # The figures are printed as they come.
+    folder = str(TESTS / "servers" / "processes")
+    pytest(session, folder, "--capture=no", "--verbose", "--timeout=3600")
 
 
 @nox.session(python=NEWEST, requires=["wheel"])
