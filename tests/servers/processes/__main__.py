@@ -30,6 +30,7 @@ def parse(arguments: list[str]) -> Plan:
     parser.add_argument("--moments", nargs="+", choices=MOMENTS, default=MOMENTS)
     parser.add_argument("--timed", type=float, help="seconds that a token lives, by the clock")
     parser.add_argument("--lease", type=float, default=2.0)
+    parser.add_argument("--sleep", type=int, default=1, help="lives that a frozen process sleeps")
     parser.add_argument("--pause", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=1)
     words = vars(parser.parse_args(arguments))

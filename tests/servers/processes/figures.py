@@ -7,9 +7,10 @@ from collections import Counter
 import attrs
 
 #: What the auth server does with a refresh token that was spent before. `default` is what the real
-#: one does as it is hosted; `strict` forgives nothing.
+#: one does as it is hosted, `v2` the same with tokens of the second kind; `strict` forgives nothing.
 RULES = {
     "default": {"reuse_interval": 10, "parent_rule": True},
+    "v2": {"reuse_interval": 10, "parent_rule": True, "token_version": 2},
     "parent": {"reuse_interval": 0, "parent_rule": True},
     "interval": {"reuse_interval": 10, "parent_rule": False},
     "strict": {"reuse_interval": 0, "parent_rule": False},
@@ -47,6 +48,7 @@ class Plan:
         timed: Whether a token lives for so many seconds of real time, with timers; else it expires
             at the parent's word, however long everybody takes.
         lease: Seconds of the lock in Redis.
+        sleep: For how many lives a process that was frozen sleeps.
         pause: Seconds for which Redis answers nobody.
         seed: Draws whatever is drawn.
     """
@@ -60,6 +62,7 @@ class Plan:
     moments: tuple[str, ...] = MOMENTS
     timed: float | None = None
     lease: float = 2.0
+    sleep: int = 1
     pause: float = 3.0
     seed: int = 1
 

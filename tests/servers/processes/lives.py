@@ -142,8 +142,7 @@ class Run:
         for number in range(self.plan.lives):
             moments = self.plan.moments
             moment = moments[number] if number < len(moments) else self.draw.choice(moments)
-            self.clock.advance(LIFE)
-            self.figures.lives += 1
+            self._next_life()
             await troubles[self.plan.trouble](moment)
 
     async def _untroubled(self, _: str) -> None:
@@ -208,16 +207,20 @@ class Run:
             await self._begin_anew(moment)
             return
         self._count(moment, began)
+        for _ in range(self.plan.sleep - 1):
+            self._next_life()
+            self._turn(*others)
+            reports = await self._reports(others)
         before = self._agree(reports)
         victim.wake()
         reports += await self._reports([victim])
         if not signed_out(reports):
             self._agree(reports)
         # Whatever it has done so late, the next life begins with what the others have.
-        self.clock.advance(LIFE)
-        self.figures.lives += 1
-        self._turn(*self.crew.members)
-        reports = await self._reports(self.crew.members)
+        self._next_life()
+        self._turn(victim, by=LIFE * self.plan.sleep)
+        self._turn(*others)
+        reports = await self._reports([victim, *others])
         if signed_out(reports):
             await self._begin_anew(moment)
         elif self._agree(reports)["generations"] != [before["generations"][0] + 1]:
@@ -243,6 +246,10 @@ class Run:
                 reports = await self._reports(self.crew.members)
         self._count(self.plan.trouble, began)
         self._agree(reports)
+
+    def _next_life(self) -> None:
+        self.clock.advance(LIFE)
+        self.figures.lives += 1
 
     def _turn(self, *members: Member, by: float = LIFE) -> None:
         for member in members:

@@ -115,7 +115,7 @@ def test_what_a_death_costs_where_the_server_forgives_nothing(run, store):
     assert {*safe, *ANSWERED} == set(figures["troubles"])
 
 
-@pytest.mark.parametrize("rules", ["parent", "interval"] if FULL else ["interval"])
+@pytest.mark.parametrize("rules", ["parent", "interval", "v2"] if FULL else ["interval"])
 def test_either_rule_of_the_server_saves_an_answer(run, rules):
     """The parent rule alone does, and the reuse interval does if the lease is shorter than it."""
     words = size(lives=2, full=20, processes=2, tasks=10, lease=0.5)
@@ -142,6 +142,17 @@ def test_what_a_sleep_costs_where_the_server_forgives_nothing(run):
 
     lost = {moment: figures["troubles"][moment] for moment in moments[2:]}
     assert lost == figures["sign_outs"]
+
+
+def test_what_a_sleep_of_two_lives_costs(run):
+    """A token that is sent two refreshes late ends the session, by the real server's rules too."""
+    moments = ("answered", "not sent yet")
+    words = size(lives=2, full=8, processes=2, tasks=10, lease=0.5)
+    figures = run(
+        store="redis", rules="default", trouble="freeze", sleep=2, moments=moments, **words
+    )
+
+    assert {"not sent yet": figures["troubles"]["not sent yet"]} == figures["sign_outs"]
 
 
 def test_an_empty_redis_in_every_life_signs_nobody_out(run):
