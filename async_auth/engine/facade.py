@@ -5,6 +5,7 @@ A small base class, so that no client keeps a copy of a dozen methods. It decide
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -51,6 +52,10 @@ class Facade:
     async def get_session(self) -> Session | None:
         """See `SessionManager.get_session`."""
         return await self.manager.get_session()
+
+    async def sign_in_once(self, sign_in: Callable[[], Awaitable[object]]) -> Session:
+        """See `SessionManager.sign_in_once`."""
+        return await self.manager.sign_in_once(sign_in)
 
     def set_auth(self, token: str | None) -> None:
         """See `SessionManager.set_auth`."""

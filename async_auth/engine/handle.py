@@ -7,7 +7,7 @@ waits on behalf of callers; no caller's task runs any of that work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -18,8 +18,9 @@ from async_auth.engine.handout import Handout
 from async_auth.engine.household import Household
 from async_auth.engine.member import Member
 from async_auth.engine.refresher import too_busy
+from async_auth.engine.sign_in_once import SignInOnce
 from async_auth.engine.sign_ins import SignIns
-from async_auth.errors import AuthSessionMissing, ManagerClosed
+from async_auth.errors import AuthSessionMissing, ConfigurationError, ManagerClosed
 from async_auth.events import Event, SignedIn
 from async_auth.http_messages import Request, Response
 from async_auth.session import AccessToken, Session, Status
@@ -317,6 +318,38 @@ class SessionHandle:
         order = next(self._home.ground.orders) if order is None else order
         async with self._using() as member:
             return await SignIns(member.keeper).adopt(session, event=event, order=order)
+
+    async def sign_in_once(self, sign_in: Callable[[], Awaitable[object]]) -> Session:
+        """
+        Sign in if nobody is signed in: one sign-in for everybody who shares the store.
+
+        For workers that start together, and for those that hear together that the session is
+        over. Whoever gets the store's lock signs in; the others take what it has stored
+        (`SignedIn`). A session that is there already, expired or not, is returned as it is. Calls
+        of one process that overlap share the outcome of one of them.
+
+        Args:
+            sign_in: Signs in, such as `lambda: client.sign_in_with_password(…)`. It is called in
+                the caller's task while the lock is held, so it must not refresh.
+
+        Returns:
+            The session.
+
+        Raises:
+            AuthSessionMissing: *sign_in* has brought no session, or a sign-out came between.
+            LockTimeout: Somebody else has signed in, or refreshed, for too long.
+            StoreError: The store cannot be read or locked; nobody has signed in.
+            ConfigurationError: *sign_in* is not a function.
+            ManagerClosed: After `aclose()`, and if that comes before the end.
+            Exception: Whatever *sign_in* raises.
+        """
+        if sign_in is None:
+            raise ConfigurationError("sign_in must be a function, not None.")
+        arguments.check_function("sign_in", sign_in)
+        async with self._using() as member, self._until_closed():
+            if member.way_in is None:
+                member.way_in = SignInOnce(member.keeper)
+            return await member.way_in(sign_in)
 
     async def replace_user(self, session: Session, user: Any) -> None:
         """

@@ -410,6 +410,13 @@ class Keeper:
         self.later(self.event(SignedOut, reason=reason))
         self.arm()
 
+    def is_over(self, session: Session) -> bool:
+        """Say whether *session* has ended here, and is only still in the store."""
+        if session.sign_in_id not in self._uncleared:
+            return False
+        up_to = self._uncleared[session.sign_in_id]
+        return up_to is None or session.generation <= up_to
+
     def set_back(self, step: float) -> None:
         """Follow a wall clock that was set by *step* (negative) seconds."""
         self.state.set_back(step)

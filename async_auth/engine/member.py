@@ -11,6 +11,7 @@ import attrs
 from async_auth.engine.ground import Ground
 from async_auth.engine.keeper import Keeper
 from async_auth.engine.shelf import Shelf
+from async_auth.engine.sign_in_once import SignInOnce
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State
 from async_auth.events import InitialSession
@@ -36,6 +37,8 @@ class Member:
     users: int = 0
     #: Whether a sign-in may be under way, whose place among the others must be known.
     begun: bool = False
+    #: The way in for those who sign in only if nobody is; made when it is needed.
+    way_in: SignInOnce | None = None
     #: Whether it is noted somewhere that it is to be looked at when it has been idle.
     noted: bool = False
 

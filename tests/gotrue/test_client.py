@@ -576,6 +576,21 @@ async def test_signed_out_nothing_is_refreshed_any_more(stage):
     assert requests == stage.requests
 
 
+async def test_signing_in_once_is_for_all_clients_of_a_store(stage):
+    """The second client goes on with the session of the first; the server is asked once."""
+    store = MemoryStore()
+    clients = [await stage.client(store=store) for _ in range(2)]
+    account = {"email": stage.EMAIL, "password": stage.PASSWORD}
+    calls = [
+        client.sign_in_once(lambda client=client: client.sign_in_with_password(**account))
+        for client in clients
+    ]
+    sessions = await asyncio.gather(*calls)
+    assert [stage.EMAIL] * 2 == [session.user.email for session in sessions]
+    assert [clients[0].session] * 2 == sessions
+    assert 1 == stage.server.counts["/token?grant_type=password"]
+
+
 # The token that is sent.
 
 

@@ -236,6 +236,7 @@ async def a_manager_hands_out_tokens(http: ClientSession) -> None:
         assert_type(token, AccessToken)
         assert_type(await manager.get_token(rejected=token), AccessToken)
         assert_type(await manager.refresh_session(), Session)
+        assert_type(await manager.sign_in_once(manager.refresh_session), Session)
         manager.set_auth(None)
         async for event in manager.events(buffer=8):
             assert_type(event, Event)
@@ -258,6 +259,7 @@ async def a_client_signs_in(http: ClientSession) -> None:
         assert_type(answer.provider_token, str | None)
         assert_type(await client.sign_up(phone="+4912345", password="secret"), AuthResponse)
         assert_type(await client.sign_in_anonymously(data={"name": "Ann"}), AuthResponse)
+        assert_type(await client.sign_in_once(client.sign_in_anonymously), Session)
         assert_type(await client.refresh_session("token"), AuthResponse)
         assert_type(await client.set_session("access", "refresh"), AuthResponse)
         assert_type(await client.get_token(), AccessToken)
