@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from logging import getLogger
@@ -50,6 +51,9 @@ def prepare_folder(folder: str | os.PathLike[str] | None) -> Path:
     except OSError as error:
         raise store_error("folder: cannot make", path, error) from error
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            read_only = OSError(errno.EROFS, os.strerror(errno.EROFS))
+            raise store_error("folder: cannot write into", path, read_only)
         raise StoreError(
             f"folder: {path} cannot be read and written by this user; "
             "change its mode or owner, or name another folder."

@@ -7,6 +7,7 @@ import shutil
 import stat
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -117,6 +118,21 @@ def test_a_folder_that_cannot_be_written(start, below):
     assert 0 == code, said
     assert said.startswith("folder: ")
     assert str(folder) in said
+
+
+def test_a_folder_that_is_mounted_read_only(tmp_path, monkeypatch):
+    """As in a container without a volume for it: no mode and no owner would help."""
+    mounted = SimpleNamespace(f_flag=os.ST_RDONLY | os.ST_NOSUID)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "statvfs", lambda _: mounted)
+
+    with pytest.raises(StoreError) as raised:
+        FileStore(tmp_path)
+
+    assert (
+        f"folder: cannot write into {tmp_path}: Read-only file system; "
+        "mount it read-write or name another folder. (code EROFS)"
+    ) == str(raised.value)
 
 
 def test_a_folder_that_cannot_be_made():
