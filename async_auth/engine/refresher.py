@@ -261,7 +261,8 @@ class Refresher:
         if found is None or found.refresh_token is None or not desk.wanted():
             return base
         if isinstance(verdict, Newer):
-            desk.publish(found, stored=True)
+            if not self._spendable(found):
+                desk.publish(found, stored=True)
             desk.rebased(found)
             return found
         return base
@@ -274,13 +275,12 @@ class Refresher:
         if isinstance(verdict, Proceed):
             return base, verdict.expected, False
         if found is not None:
+            if look and self._spendable(found):
+                # Published, it would look like a server that repeats itself.
+                desk.rebased(found)
+                return found, found.generation, False
             desk.publish(found, stored=True)
-            if not look:
-                return base, found.generation, False
-            if not self._spendable(found):
-                return found, None, True
-            desk.rebased(found)
-            return found, found.generation, False
+            return (found, None, True) if look else (base, found.generation, False)
         if look:
             desk.end("elsewhere", None)
             raise AuthSessionMissing

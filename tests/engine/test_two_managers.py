@@ -104,6 +104,29 @@ async def test_an_adopted_token_that_has_expired_is_spent_at_once(pair, server, 
     assert token == await one.get_token()
 
 
+@pytest.mark.parametrize("call", ["get_token", "get_session", "refresh_session"])
+async def test_whoever_comes_while_an_expired_token_from_elsewhere_is_spent_waits_for_it(
+    pair, server, clock, settle, watch, call
+):
+    """What was found is nothing to hand out or to tell, nor a try that has to back off."""
+    one, two = pair
+    await one.refresh_session()
+    clock.advance_to(one.session.expires_at + 5000)
+    seen = watch(two)
+    server.gate = asyncio.Event()
+    first = asyncio.ensure_future(getattr(two, call)())
+    await settle()
+    others = [asyncio.ensure_future(ask()) for ask in (two.get_token, two.get_session)]
+    await settle()
+    assert [] == seen()
+    server.gate.set()
+
+    found = [await first, *(await asyncio.gather(*others))]
+    assert [3] * 3 == [each.generation for each in found]
+    assert 2 == len(server.requests)
+    assert [TokenRefreshed] == kinds(seen())
+
+
 async def test_an_adopted_token_without_a_refresh_token_is_all_there_is(
     pair, server, clock, faulty_store
 ):
