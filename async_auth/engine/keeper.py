@@ -412,9 +412,10 @@ class Keeper:
 
     def is_over(self, session: Session) -> bool:
         """Say whether *session* has ended here, and is only still in the store."""
-        if session.sign_in_id not in self._uncleared:
+        uncleared = self._uncleared or {}
+        if session.sign_in_id not in uncleared:
             return False
-        up_to = self._uncleared[session.sign_in_id]
+        up_to = uncleared[session.sign_in_id]
         return up_to is None or session.generation <= up_to
 
     def set_back(self, step: float) -> None:
@@ -536,7 +537,7 @@ class Keeper:
                         self.refreshed(found, stored=True)
                         self.arm()
                         # Whose lock is a dead process's need not wait for its lease.
-                        for flight in self._flights.values():
+                        for flight in (self._flights or {}).values():
                             flight.look_again()
                 case Gone():
                     self.end("elsewhere")

@@ -571,13 +571,17 @@ FORKING = ("-W", "ignore:This process:DeprecationWarning")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 FORK = """
+    def say(*words):
+        # In one piece: print() writes several, and the other process between them.
+        os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
     def forked(coroutine):
         pid = os.fork()
         if pid == 0:
             try:
                 asyncio.run(coroutine())
             except BaseException as error:
-                print("child:", repr(error))
+                say("child:", repr(error))
             finally:
                 gc.collect()
                 sys.stdout.flush()
@@ -598,7 +602,7 @@ async def test_a_forked_child_with_a_file_store_shares_the_refresh(run_script, g
     client = GoTrueClient(url, store=FileStore(folder))
 
     async def child():
-        print("child:", (await client.get_token(rejected=token)).generation)
+        say("child:", (await client.get_token(rejected=token)).generation)
         await client.aclose()
 
     async def main():
@@ -606,9 +610,9 @@ async def test_a_forked_child_with_a_file_store_shares_the_refresh(run_script, g
         await client.sign_in_with_password(**account)
         token = await client.get_token()
         pid = forked(child)
-        print("parent:", (await client.get_token(rejected=token)).generation, flush=True)
+        say("parent:", (await client.get_token(rejected=token)).generation)
         await ended(pid)
-        print("parent:", (await client.refresh_session()).session.generation)
+        say("parent:", (await client.refresh_session()).session.generation)
         await client.aclose()
 
     asyncio.run(main())
@@ -630,7 +634,7 @@ async def test_a_child_that_is_forked_in_the_midst_of_a_refresh(run_script, gotr
     client = GoTrueClient(url, store=FileStore(folder))
 
     async def child():
-        print("child:", (await client.get_token(rejected=token)).generation)
+        say("child:", (await client.get_token(rejected=token)).generation)
         await client.aclose()
 
     async def main():
@@ -640,7 +644,7 @@ async def test_a_child_that_is_forked_in_the_midst_of_a_refresh(run_script, gotr
         flight = asyncio.create_task(client.get_token(rejected=token))
         await asyncio.sleep(0.1)
         pid = forked(child)
-        print("parent:", (await flight).generation, flush=True)
+        say("parent:", (await flight).generation)
         await ended(pid)
         await client.aclose()
 
@@ -666,7 +670,7 @@ async def test_a_forked_child_with_a_memory_store_is_told_so(run_script, gotrue)
             try:
                 await call()
             except ConfigurationError as error:
-                print("child:", str(error).partition(":")[0])
+                say("child:", str(error).partition(":")[0])
         await client.aclose()
 
     async def main():
@@ -674,7 +678,7 @@ async def test_a_forked_child_with_a_memory_store_is_told_so(run_script, gotrue)
         token = await client.get_token()
         pid = forked(child)
         await ended(pid)
-        print("parent:", (await client.get_token(rejected=token)).generation)
+        say("parent:", (await client.get_token(rejected=token)).generation)
         await client.aclose()
 
     asyncio.run(main())
@@ -975,7 +979,7 @@ async def test_parent_and_forked_child_hear_of_each_other(run_script, gotrue, en
         stream = client.events()
         await client.get_token()
         os.write(go_out, b".")
-        print("child:", (await heard(stream, TokenRefreshed)).session.generation)
+        say("child:", (await heard(stream, TokenRefreshed)).session.generation)
         {end}
 
     async def main():
@@ -985,10 +989,10 @@ async def test_parent_and_forked_child_hear_of_each_other(run_script, gotrue, en
         pid = forked(child)
         await asyncio.to_thread(os.read, go_in, 1)
         await rotate()
-        print("parent:", (await heard(stream, TokenRefreshed)).session.generation, flush=True)
+        say("parent:", (await heard(stream, TokenRefreshed)).session.generation)
         await ended(pid)
         await rotate()
-        print("parent:", (await heard(stream, TokenRefreshed)).session.generation, flush=True)
+        say("parent:", (await heard(stream, TokenRefreshed)).session.generation)
         await client.aclose()
 
     asyncio.run(main())
