@@ -5,6 +5,7 @@ import logging
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine.broadcast import EventStream
 from async_auth.engine.manager import SessionManager
+from async_auth.engine.pool import PooledSession, SessionPool
 from async_auth.errors import (
     ApiError,
     AuthError,
@@ -98,6 +99,7 @@ __all__ = [
     "MissingClaim",
     "NetworkError",
     "PasswordRecovery",
+    "PooledSession",
     "ProtocolError",
     "Provider",
     "RateLimited",
@@ -111,6 +113,7 @@ __all__ = [
     "ServerUnavailable",
     "Session",
     "SessionManager",
+    "SessionPool",
     "SessionStore",
     "SignInRequired",
     "SignedIn",

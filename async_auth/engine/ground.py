@@ -50,12 +50,18 @@ class Ground:
     transport: Transport
     auto_refresh: bool = True
     active_for: float = math.inf
+    #: The clock's own method, bound once.
+    now: Callable[[], float] = attrs.field(init=False)
     broadcast: Broadcast = attrs.field(init=False, factory=Broadcast)
     #: Orders the calls that begin or end a sign-in, over all sessions.
     orders: Iterator[int] = attrs.field(init=False, factory=lambda: itertools.count(1))
     #: Lets refreshes pass one by one; `None` lets all of them pass at once.
     turnstile: Turnstile | None = attrs.field(init=False, default=None)
     bound: Runtime | None = attrs.field(init=False, default=None)
+
+    @now.default
+    def _bound_now(self) -> Callable[[], float]:
+        return self.clock.now
 
     @property
     def runtime(self) -> Runtime:

@@ -7,6 +7,7 @@ waits on behalf of callers; no caller's task runs any of that work.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -27,20 +28,31 @@ from async_auth.session import AccessToken, Session, Status
 
 
 class Use:
-    """One call at work with a session, as an `async with`: it stays in memory meanwhile."""
+    """
+    One call at work with a session, as an `async with`: it stays in memory meanwhile.
 
-    __slots__ = ("_home", "_member")
+    Args:
+        home: Where the session lives.
+        member: Its place there.
+        loaded: Whether the call begins with what is stored.
+    """
 
-    def __init__(self, home: Household, member: Member):
+    __slots__ = ("_home", "_loaded", "_member")
+
+    def __init__(self, home: Household, member: Member, *, loaded: bool = True):
         self._home = home
         self._member = member
+        self._loaded = loaded
 
     async def __aenter__(self) -> Member:
         member = self._member
         member.users += 1
         try:
-            await self._home.enter(member)
-            member.keeper.awake()
+            if self._loaded:
+                await self._home.enter(member)
+                member.keeper.awake()
+            else:
+                self._home.settle_in()
         except BaseException:
             self._leave()
             raise
@@ -316,8 +328,12 @@ class SessionHandle:
             ManagerClosed: After `aclose()`.
         """
         order = next(self._home.ground.orders) if order is None else order
-        async with self._using() as member:
-            return await SignIns(member.keeper).adopt(session, event=event, order=order)
+        async with Use(self._home, self._made(), loaded=False) as member:
+            # Loaded in the task that adopts: a caller who is cancelled must not lose the session.
+            ready = functools.partial(self._home.enter, member)
+            return await SignIns(member.keeper).adopt(
+                session, event=event, order=order, ready=ready
+            )
 
     async def sign_in_once(self, sign_in: Callable[[], Awaitable[object]]) -> Session:
         """
@@ -433,20 +449,16 @@ class SessionHandle:
         scope = asyncio.timeout(None)
         try:
             async with scope:
-                waits = self._waits()
-                waits.add(scope)
+                waits = self._home.waits
+                waits[scope] = self
                 try:
                     yield
                 finally:
-                    waits.discard(scope)
+                    waits.pop(scope, None)
         except TimeoutError:
             if not scope.expired():
                 raise
             raise ManagerClosed from None
-
-    def _waits(self) -> set[asyncio.Timeout]:
-        """Return where those waits are noted that `aclose()` ends."""
-        return self._home.waits
 
     async def sign_out(self, **options: Any) -> None:
         """

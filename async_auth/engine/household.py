@@ -64,8 +64,8 @@ class Household:
         self.members: dict[str, Member] = {}
         self.closed = False
         self.keeping = Housekeeping()
-        #: Waits in callers' own tasks, which a close ends.
-        self.waits: set[asyncio.Timeout] = set()
+        #: Waits in callers' own tasks, which a close ends, and whose handle each is.
+        self.waits: dict[asyncio.Timeout, object] = {}
         self._owned = owned
         self._shared = shared
 

@@ -7,7 +7,7 @@ memory is the keeper's; the order of calls, not of answers, decides which sign-i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import attrs
@@ -23,6 +23,9 @@ from async_auth.events import Event, UserUpdated
 from async_auth.session import Session
 
 T = TypeVar("T")
+
+#: Has the stored session loaded.
+Ready = Callable[[], Awaitable[None]]
 
 
 @attrs.define(eq=False)
@@ -48,10 +51,12 @@ class SignIns:
         """The session in the store."""
         return self.keeper.shelf
 
-    async def adopt(self, session: Session, *, event: type[Event], order: int) -> Session:
+    async def adopt(
+        self, session: Session, *, event: type[Event], order: int, ready: Ready
+    ) -> Session:
         """Make *session* the current one, unless a later call has been faster."""
         flight: Flight[Session] = Flight(order=order)
-        work = self._adopt(flight, session, event)
+        work = self._adopt(flight, session, event, ready)
         return await self._see_through(flight, work, name="async_auth sign-in")
 
     async def replace_user(self, session: Session, user: Any) -> None:
@@ -98,7 +103,14 @@ class SignIns:
         # Only the user's word also ends what a token from outside is being spent for.
         self.keeper.dismiss(AuthSessionMissing(), own_only=not by_call)
 
-    async def _adopt(self, flight: Flight[Session], session: Session, event: type[Event]) -> None:
+    async def _adopt(
+        self, flight: Flight[Session], session: Session, event: type[Event], ready: Ready
+    ) -> None:
+        try:
+            await ready()
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
+            flight.settle(error=error)
+            return
         async with self.shelf.writing:
             if flight.order < max(self.state.installed, self.state.ended):
                 self._too_late(flight, session)
