@@ -58,6 +58,9 @@ class Link:
         self._timeout = timeout
         self._owned = owned
         self.hub = Hub(client, timeout=timeout)
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         # Runs when we are collected and, at the latest, before the interpreter takes things apart.
         pool = client.connection_pool if owned else None
         self.abandon = weakref.finalize(self, let_go, pool, loop, os.getpid())
@@ -110,11 +113,17 @@ class Link:
         import redis
 
         failure: StoreError
+        self._calls += 1
+        self._idle.clear()
         try:
             async with asyncio.timeout(self._timeout):
                 return await heeding(repeated(work))
         except (redis.RedisError, OSError) as error:  # TimeoutError is an OSError
             failure = store_error(error, self._place, self._timeout)
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
         if failure.code == "READONLY" and self._owned:
             # The primary has become a replica: the name may lead to the new one by now.
             with contextlib.suppress(redis.RedisError, OSError):
@@ -124,9 +133,14 @@ class Link:
         raise failure
 
     async def aclose(self) -> None:
-        """Close; called in the loop that this serves."""
+        """Close when the calls under way have ended; called in the loop that this serves."""
         await self.hub.aclose()
         try:
+            # Closed under them they would connect again, or stumble over what redis-py has lost.
+            # Each ends within its timeout.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    await self._idle.wait()
             if self._owned:
                 with contextlib.suppress(OSError):
                     async with asyncio.timeout(self._timeout):

@@ -220,7 +220,7 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """
-        Close the running event loop's connections, if they are ours.
+        Close the running event loop's connections, if they are ours, once no call is under way.
 
         Twice is fine; a later call connects again. What other loops have goes with them.
         """

@@ -103,6 +103,21 @@ async def test_a_store_can_be_closed_at_every_step(open_store):
             await store.aclose()
 
 
+async def test_a_call_under_way_leaves_no_connection_of_a_closed_store(open_store, redis_server):
+    """It ends in good order, and with it the connection that it may have made anew."""
+    for steps in range(60):
+        store = open_store()
+        loading = asyncio.create_task(store.load("key"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await store.aclose()
+        assert None is await loading
+
+    async with asyncio.timeout(SOON):
+        while redis_server.command("CLIENT", "LIST").count(" addr=") > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_one_connection_serves_every_watcher(store, redis_server):
     """A thousand keys are watched over one connection, odd ones too, and each hears its own."""
     streams = {key: store.watch(key) for key in ("\0", "lone \ud800", *map(str, range(998)))}
