@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from async_auth.errors import ConfigurationError
+from async_auth.errors import ConfigurationError, StoreError
 from async_auth.stores.os_errors import store_error
 
 if TYPE_CHECKING:
@@ -96,12 +96,17 @@ class EncryptionKeys:
 
         Raises:
             ConfigurationError: Others may read it, or it holds no such keys.
-            StoreError: It cannot be read.
+            StoreError: It is not there, or cannot be read.
         """
         file = Path(path).expanduser()
         try:
             mode = file.stat().st_mode
             text = file.read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"There is no key file {file}; put a key in it ({HINT}), with mode 600.",
+                code="ENOENT",
+            ) from error
         except OSError as error:
             raise store_error("cannot read", file, error) from error
         if mode & (stat.S_IRWXG | stat.S_IRWXO):

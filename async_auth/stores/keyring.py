@@ -268,7 +268,8 @@ def usable_backend(backend: KeyringBackend | None) -> KeyringBackend:
             import keyring
         except ImportError:
             raise NoUsableKeyring(
-                "KeyringStore needs the package keyring: pip install 'async_auth[keyring]'."
+                "The keyring of the system is used by the package keyring, which is not installed: "
+                "pip install 'async_auth[keyring]'."
             ) from None
         try:
             backend = keyring.get_keyring()

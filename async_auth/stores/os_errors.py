@@ -37,5 +37,6 @@ def store_error(doing: str, path: Path, error: OSError) -> StoreError:
     """
     number = error.errno or 0
     advice = f"; {ADVICE[number]}" if number in ADVICE else ""
+    end = "" if advice.endswith("?") else "."
     code = errno.errorcode.get(number)
-    return StoreError(f"{doing} {path}: {error.strerror or error}{advice}.", code=code)
+    return StoreError(f"{doing} {path}: {error.strerror or error}{advice}{end}", code=code)

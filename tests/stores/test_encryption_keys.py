@@ -109,8 +109,10 @@ def test_a_file_that_others_may_read_is_refused(tmp_path):
 
 def test_a_wrong_file_is_told(tmp_path):
     """A file that is missing is a StoreError, one without a key a ConfigurationError."""
-    with pytest.raises(StoreError, match="cannot read"):
+    with pytest.raises(StoreError, match=r"no key file .*/nothing; put a key in it"):
         EncryptionKeys.from_file(tmp_path / "nothing")
+    with pytest.raises(StoreError, match=r"cannot read .*: Is a directory"):
+        EncryptionKeys.from_file(tmp_path)
     path = tmp_path / "keys"
     path.touch(mode=0o600)
     with pytest.raises(ConfigurationError, match=r"The key file .*: keys: there is none"):

@@ -29,10 +29,17 @@ Both are security schemes too: the documentation page gets its "Authorize" butto
 
 from __future__ import annotations
 
-from async_auth.integrations.fastapi.jwt import VerifiedClaims, verified_claims
-from async_auth.integrations.fastapi.supertokens import VerifiedSession, verify_session
-from async_auth.integrations.starlette.jwt import client_for
-from async_auth.integrations.starlette.supertokens import SuperTokensMiddleware, session_of
+try:
+    from async_auth.integrations.fastapi.jwt import VerifiedClaims, verified_claims
+    from async_auth.integrations.fastapi.supertokens import VerifiedSession, verify_session
+    from async_auth.integrations.starlette.jwt import client_for
+    from async_auth.integrations.starlette.supertokens import SuperTokensMiddleware, session_of
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "fastapi":
+        raise
+    raise ImportError(
+        "async_auth.integrations.fastapi needs FastAPI: pip install 'async_auth[fastapi]'."
+    ) from None
 
 __all__ = [
     "SuperTokensMiddleware",

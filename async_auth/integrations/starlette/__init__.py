@@ -23,17 +23,24 @@ Both are pure ASGI: they buffer nothing, and run in the application's own task.
 
 from __future__ import annotations
 
-from async_auth.integrations.starlette.jwt import (
-    JWTMiddleware,
-    claims_of,
-    claims_required,
-    client_for,
-)
-from async_auth.integrations.starlette.supertokens import (
-    SuperTokensMiddleware,
-    session_of,
-    verify_session,
-)
+try:
+    from async_auth.integrations.starlette.jwt import (
+        JWTMiddleware,
+        claims_of,
+        claims_required,
+        client_for,
+    )
+    from async_auth.integrations.starlette.supertokens import (
+        SuperTokensMiddleware,
+        session_of,
+        verify_session,
+    )
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "starlette":
+        raise
+    raise ImportError(
+        "async_auth.integrations.starlette needs Starlette: pip install 'async_auth[starlette]'."
+    ) from None
 
 __all__ = [
     "JWTMiddleware",

@@ -49,11 +49,21 @@ def store_error(error: Exception, place: str, timeout: float) -> StoreError:
         return StoreError(f"Redis at {place} refuses the command{advice}.", code=word)
     what = type(error).__name__
     if isinstance(error, redis.ConnectionError | OSError):
-        cause = error.__cause__ or error.__context__
-        if isinstance(cause, OSError) and cause.strerror:
-            what = f"{what}: {cause.strerror}"
+        said = words_of_the_system(error)
+        if said is not None:
+            what = f"{what}: {said}"
         return StoreError(f"Redis at {place} cannot be reached ({what}).")
     return StoreError(f"Redis at {place} does not do what was asked ({what}).")
+
+
+def words_of_the_system(error: Exception) -> str | None:
+    """Return what the system said that led to *error*: the last of it, if there were several tries."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def code_of(error: Exception) -> str | None:

@@ -260,7 +260,9 @@ def check_client(url: str) -> None:
     try:
         from redis.asyncio import ConnectionPool
     except ImportError:
-        raise ConfigurationError("RedisStore needs redis-py: install async_auth[redis].") from None
+        raise ConfigurationError(
+            "RedisStore needs the package redis: pip install 'async_auth[redis]'."
+        ) from None
     try:
         ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]  # so it is in redis-py
     except Exception as error:  # noqa: BLE001 - redis-py says so in several ways, and may quote

@@ -62,7 +62,7 @@ def test_a_wrong_argument_is_named(options, words):
 def test_without_redis_py_it_says_what_to_install(monkeypatch):
     """The extra is named."""
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
-    with pytest.raises(ConfigurationError, match=r"install async_auth\[redis\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'async_auth\[redis\]'"):
         RedisStore(URL)
 
 
@@ -121,8 +121,10 @@ def test_an_error_says_what_to_do(error, code, words):
 
 def test_the_systems_words_are_kept():
     """Of a connection that did not come about, what the system said."""
-    error = redis.ConnectionError("hush")
-    error.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    first = redis.ConnectionError("hush")
+    first.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    error = redis.ConnectionError("hush, a second time")
+    error.__context__ = first
 
     assert "Connection refused" in str(store_error(error, "redis://localhost:6379/0", 5.0))
 
