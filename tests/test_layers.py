@@ -38,6 +38,7 @@ LAYERS = {
     # façades
     "gotrue": 5,
     "supertokens": 5,
+    "web_sessions": 5,
     # rim
     "cli": 6,
     "integrations": 6,
@@ -52,9 +53,9 @@ THIRD_PARTIES = {
     "attrs": ("",),
     "attr": (),
     "multidict": (
+        "core.web",
         "http_messages",
         "integrations.httpx",
-        "supertokens.backend",
         "supertokens.client",
     ),
     # The one place that does HTTP, the adapter named after it, and the servers and the demo.

@@ -37,6 +37,7 @@ from async_auth import (
     TokenTheftDetected,
     WeakPassword,
 )
+from async_auth.core.web.incoming import Incoming
 from async_auth.gotrue import GoTrueClient
 from async_auth.integrations.aiohttp import bearer
 from async_auth.stores import FileStore, MemoryStore
@@ -47,7 +48,6 @@ from async_auth.supertokens import (
     SuperTokensClient,
 )
 from async_auth.supertokens.backend.exchange import Exchange
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.supertokens.cdi import calls as cdi
 from async_auth.supertokens.client import responses

@@ -30,5 +30,4 @@ ST_AUTH_MODE = "st-auth-mode"
 #: In a request: once the recipe's name; today only its presence counts (anti-CSRF by header).
 RID = "rid"
 
-EXPOSE_HEADERS = "access-control-expose-headers"
 SET_COOKIE = "set-cookie"

@@ -20,11 +20,11 @@ from aiohttp import web
 
 from async_auth.clock import SystemClock
 from async_auth.core.policy import RefreshPolicy
+from async_auth.core.web.incoming import Incoming
 from async_auth.integrations.aiohttp import supertokens_middleware
 from async_auth.integrations.httpx import SuperTokensAuth
 from async_auth.supertokens import AppInfo, BooleanClaim, SuperTokensBackend, SuperTokensClient
 from async_auth.supertokens.backend.exchange import Exchange
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.testing import EventRecorder, SuperTokensCoreServer
 from async_auth.transport import AiohttpTransport

@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from async_auth.core.web.responses import write
 from async_auth.integrations.sessions import (
     VISIT,
     Check,
@@ -25,7 +26,6 @@ from async_auth.integrations.sessions import (
 from async_auth.supertokens.backend.answers import Answer
 from async_auth.supertokens.backend.backend import SuperTokensBackend
 from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange, exchange_of
-from async_auth.supertokens.backend.responses import write
 from async_auth.supertokens.backend.session import ServerSession
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.supertokens.claims import ClaimValidator

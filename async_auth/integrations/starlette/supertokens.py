@@ -18,6 +18,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from async_auth.core.web.incoming import Incoming
+from async_auth.core.web.responses import write
 from async_auth.integrations.sessions import (
     VISIT,
     Check,
@@ -29,8 +31,6 @@ from async_auth.integrations.sessions import (
 from async_auth.supertokens.backend.answers import Answer
 from async_auth.supertokens.backend.backend import SuperTokensBackend
 from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange
-from async_auth.supertokens.backend.incoming import Incoming
-from async_auth.supertokens.backend.responses import write
 from async_auth.supertokens.backend.session import ServerSession
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.supertokens.claims import ClaimValidator

@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from async_auth.core.web.outgoing import Outgoing
 from async_auth.errors import (
     AuthError,
     InvalidClaims,
@@ -24,7 +25,6 @@ from async_auth.errors import (
     Unauthorised,
 )
 from async_auth.supertokens.backend.attach import clear, clear_both
-from async_auth.supertokens.backend.outgoing import Outgoing
 from async_auth.supertokens.backend.settings import Settings
 from async_auth.supertokens.wire import TransferMethod
 

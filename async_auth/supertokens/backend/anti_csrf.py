@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hmac
 
+from async_auth.core.web.incoming import Incoming
 from async_auth.errors import TryRefreshToken, Unauthorised
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.settings import Settings
 from async_auth.supertokens.wire import ANTI_CSRF, RID, TransferMethod
 

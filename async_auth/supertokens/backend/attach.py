@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import attrs
 
-from async_auth.supertokens.backend.cookies import SetCookie
-from async_auth.supertokens.backend.outgoing import Outgoing
+from async_auth.core.web.cookies import SetCookie
+from async_auth.core.web.outgoing import Outgoing
 from async_auth.supertokens.backend.settings import Settings
 from async_auth.supertokens.backend.transfer import DuplicateCookies
 from async_auth.supertokens.wire import (

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from async_auth.clock import SystemClock
 from async_auth.core.jwt import public_half
+from async_auth.core.web.cookies import SameSite
+from async_auth.core.web.incoming import Incoming
+from async_auth.core.web.responses import SENT, write
 from async_auth.errors import ConfigurationError, Unauthorised
 from async_auth.ports import Clock, Transport
 from async_auth.supertokens.backend import anti_csrf as csrf
@@ -20,12 +23,9 @@ from async_auth.supertokens.backend.answers import RefreshAgain
 from async_auth.supertokens.backend.app import AppInfo
 from async_auth.supertokens.backend.attach import clear_duplicates, clear_legacy, clear_tokens
 from async_auth.supertokens.backend.by_token import SessionsByToken
-from async_auth.supertokens.backend.cookies import SameSite
 from async_auth.supertokens.backend.exchange import Exchange, exchange_of
 from async_auth.supertokens.backend.handlers import ErrorHandlers
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.known_tokens import TOKENS_MAX, KnownTokens
-from async_auth.supertokens.backend.responses import SENT, write
 from async_auth.supertokens.backend.session import ServerSession
 from async_auth.supertokens.backend.settings import Accepted, AntiCsrf, Preset, Settings
 from async_auth.supertokens.backend.transfer import (

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, overload
 
+from async_auth.core.web.outgoing import Outgoing
 from async_auth.engine.arguments import check_mapping, check_text
 from async_auth.errors import ConfigurationError, TryRefreshToken, Unauthorised
 from async_auth.ports import Clock
@@ -19,7 +20,6 @@ from async_auth.supertokens.backend import payloads
 from async_auth.supertokens.backend.by_handle import SessionsByHandle
 from async_auth.supertokens.backend.exchange import Exchange
 from async_auth.supertokens.backend.known_tokens import KnownTokens
-from async_auth.supertokens.backend.outgoing import Outgoing
 from async_auth.supertokens.backend.session import ServerSession, read_issued
 from async_auth.supertokens.backend.settings import Settings
 from async_auth.supertokens.cdi import calls

@@ -13,11 +13,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from multidict import CIMultiDictProxy
 
-from async_auth.errors import ConfigurationError
-from async_auth.supertokens.backend.incoming import Incoming
-from async_auth.supertokens.backend.outgoing import Outgoing
+from async_auth.core.web.incoming import Incoming, incoming_of
+from async_auth.core.web.outgoing import Outgoing
 
 if TYPE_CHECKING:
     from async_auth.supertokens.backend.session import ServerSession
@@ -80,23 +78,4 @@ def exchange_of(request: Any) -> Exchange:
             for value in scope.values():
                 if isinstance(value, Exchange):
                     return value
-    return Exchange(_incoming(request), request=request, has_middleware=False)
-
-
-def _incoming(request: Any) -> Incoming:
-    headers = getattr(request, "headers", None)
-    scope = getattr(request, "scope", None)
-    path = scope.get("path") if isinstance(scope, Mapping) else getattr(request, "path", None)
-    if path is None:
-        # Last, for Starlette makes it of the Host header, which may hold anything.
-        path = getattr(getattr(request, "url", None), "path", None)
-    if headers is None or not hasattr(headers, "items") or not isinstance(path, str):
-        raise ConfigurationError(
-            "request must be one of aiohttp.web, Starlette or FastAPI, or have a method, headers "
-            "and a path."
-        )
-    method = getattr(request, "method", "GET")
-    if not isinstance(headers, CIMultiDictProxy):
-        # Mappings that may have a name twice give every pair here.
-        headers = list(headers.items())
-    return Incoming.of(method, path, headers)
+    return Exchange(incoming_of(request), request=request, has_middleware=False)

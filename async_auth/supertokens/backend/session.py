@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from async_auth.core.web.outgoing import Outgoing
+from async_auth.core.web.responses import write
 from async_auth.engine.arguments import check_mapping
 from async_auth.errors import (
     ConfigurationError,
@@ -26,9 +28,7 @@ from async_auth.ports import Clock
 from async_auth.supertokens import access_token as access_tokens
 from async_auth.supertokens.access_token import AccessTokenInfo, strip_protected
 from async_auth.supertokens.backend.attach import SessionTokens, attach, clear
-from async_auth.supertokens.backend.outgoing import Outgoing
 from async_auth.supertokens.backend.payloads import merged
-from async_auth.supertokens.backend.responses import write
 from async_auth.supertokens.cdi import calls
 from async_auth.supertokens.claims.checking import failures, refetch
 from async_auth.supertokens.front_token import FrontToken

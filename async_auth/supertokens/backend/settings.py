@@ -12,11 +12,11 @@ from typing import Any, Literal, cast
 
 import attrs
 
+from async_auth.core.web.cookies import SameSite
+from async_auth.core.web.incoming import Incoming
 from async_auth.errors import ConfigurationError
 from async_auth.supertokens.addresses import checked_path
 from async_auth.supertokens.backend.app import AppInfo
-from async_auth.supertokens.backend.cookies import SameSite
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.cdi.calls import checked_tenant
 from async_auth.supertokens.sites import is_local
 

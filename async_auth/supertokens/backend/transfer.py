@@ -27,8 +27,8 @@ from typing import Generic, TypeVar
 import attrs
 
 from async_auth.core.jwt import MAX_TOKEN_LENGTH
+from async_auth.core.web.incoming import Incoming
 from async_auth.errors import ConfigurationError, TryRefreshToken, Unauthorised
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.settings import Settings
 from async_auth.supertokens.wire import (
     ACCESS_COOKIE,

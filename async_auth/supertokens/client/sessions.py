@@ -12,12 +12,12 @@ from typing import Any
 import attrs
 
 from async_auth.core.plain_json import number
+from async_auth.core.web.cookie_values import decode_value, encode_value
 from async_auth.errors import Malformed, ProtocolError
 from async_auth.session import Session
 from async_auth.supertokens import access_token as tokens
 from async_auth.supertokens import wire
 from async_auth.supertokens.client.responses import Told
-from async_auth.supertokens.cookie_values import decode_value, encode_value
 from async_auth.supertokens.front_token import FrontToken
 from async_auth.supertokens.wire import TransferMethod
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from async_auth.core.web.incoming import Incoming
 from async_auth.supertokens import AppInfo, ServerSession, SuperTokensBackend
 from async_auth.supertokens.backend.exchange import Exchange
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.settings import Settings
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.testing import SuperTokensCoreServer

@@ -16,6 +16,7 @@ from async_auth import (
     TryRefreshToken,
     Unauthorised,
 )
+from async_auth.core.web.outgoing import Outgoing
 from async_auth.supertokens.backend.answers import (
     DUPLICATES_CLEARED,
     REFRESHED,
@@ -23,7 +24,6 @@ from async_auth.supertokens.backend.answers import (
     answer_to,
     signed_out,
 )
-from async_auth.supertokens.backend.outgoing import Outgoing
 
 BOTH = ("cookie", "header")
 REASON = {"id": "x-verified", "reason": {"message": "wrong value"}}

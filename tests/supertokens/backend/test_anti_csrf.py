@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_auth import TryRefreshToken, Unauthorised
+from async_auth.core.web.incoming import Incoming
 from async_auth.supertokens import AppInfo
 from async_auth.supertokens.backend import anti_csrf
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.settings import Settings
 
 APP = AppInfo("app", "https://api.example.com", "https://example.com")

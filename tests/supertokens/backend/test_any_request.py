@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from async_auth.core.web.cookie_values import encode_value
+from async_auth.core.web.incoming import Incoming
 from async_auth.supertokens import AppInfo, SuperTokensBackend
 from async_auth.supertokens.backend.exchange import Exchange
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.web import HANDLED
-from async_auth.supertokens.cookie_values import encode_value
 from async_auth.testing import ManualClock, SuperTokensCoreServer
 
 PLACE = "http://127.0.0.1:3001"

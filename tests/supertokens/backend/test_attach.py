@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from async_auth.core.web.outgoing import Outgoing
 from async_auth.supertokens.backend.attach import (
     SessionTokens,
     attach,
@@ -13,7 +14,6 @@ from async_auth.supertokens.backend.attach import (
     clear_legacy,
     clear_tokens,
 )
-from async_auth.supertokens.backend.outgoing import Outgoing
 from async_auth.supertokens.backend.transfer import DuplicateCookies
 
 NOW = 1795252726.5

@@ -13,9 +13,9 @@ from async_auth import (
     TryRefreshToken,
     Unauthorised,
 )
+from async_auth.core.web.incoming import Incoming
 from async_auth.supertokens import AppInfo, ErrorHandlers, PrimitiveClaim
 from async_auth.supertokens.backend.exchange import Exchange
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.front_token import FrontToken
 
 VERSIONS = pytest.mark.parametrize("version", ["5.4", "5.6"])

@@ -10,8 +10,8 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from async_auth import ConfigurationError
+from async_auth.core.web.incoming import Incoming
 from async_auth.supertokens.backend.exchange import EXCHANGE_KEY, Exchange, exchange_of
-from async_auth.supertokens.backend.incoming import Incoming
 
 COOKIES = [("cookie", "a=1; b=2"), ("cookie", "a=3")]
 READ = (("a", "1"), ("b", "2"), ("a", "3"))

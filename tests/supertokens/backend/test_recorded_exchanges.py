@@ -22,17 +22,17 @@ from async_auth import (
     Unauthorised,
 )
 from async_auth.core.jwt import peek
+from async_auth.core.web.cookie_values import decode_value
+from async_auth.core.web.incoming import Incoming
+from async_auth.core.web.outgoing import Outgoing
 from async_auth.supertokens.backend import anti_csrf
 from async_auth.supertokens.backend.answers import REFRESHED, answer_to, signed_out
 from async_auth.supertokens.backend.attach import ACCESS_COOKIE_LIFE, SessionTokens, attach
-from async_auth.supertokens.backend.incoming import Incoming
-from async_auth.supertokens.backend.outgoing import Outgoing
 from async_auth.supertokens.backend.transfer import (
     access_token_of,
     creation_method,
     refresh_token_of,
 )
-from async_auth.supertokens.cookie_values import decode_value
 from async_auth.supertokens.front_token import FrontToken
 
 RECORDINGS = Path(__file__).parents[2] / "recordings" / "supertokens.json"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from async_auth import Unauthorised
+from async_auth.core.web.cookie_values import encode_value
+from async_auth.core.web.incoming import Incoming
 from async_auth.supertokens.backend.exchange import Exchange
-from async_auth.supertokens.backend.incoming import Incoming
-from async_auth.supertokens.cookie_values import encode_value
 
 VECTORS = json.loads(
     (Path(__file__).parents[2] / "vectors" / "supertokens-transfer.json").read_text("utf-8")

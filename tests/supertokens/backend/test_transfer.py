@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_auth import ConfigurationError, TryRefreshToken, Unauthorised
+from async_auth.core.web.incoming import Incoming
 from async_auth.supertokens import AppInfo
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.settings import Settings
 from async_auth.supertokens.backend.transfer import (
     DuplicateCookies,

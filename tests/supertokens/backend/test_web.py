@@ -12,9 +12,9 @@ from async_auth import (
     TryRefreshToken,
     Unauthorised,
 )
+from async_auth.core.web.incoming import Incoming
 from async_auth.supertokens import Answer, ErrorHandlers
 from async_auth.supertokens.backend.exchange import Exchange
-from async_auth.supertokens.backend.incoming import Incoming
 
 CLEARED = ("front-token", "remove")
 ERRORS = {

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from async_auth.core.policy import RefreshPolicy
+from async_auth.core.web.incoming import Incoming
 from async_auth.errors import (
     AuthSessionMissing,
     NetworkError,
@@ -26,7 +27,6 @@ from async_auth.session import Status
 from async_auth.stores import FileStore
 from async_auth.supertokens import AppInfo, BooleanClaim, SuperTokensBackend, SuperTokensClient
 from async_auth.supertokens.backend.exchange import Exchange
-from async_auth.supertokens.backend.incoming import Incoming
 from async_auth.supertokens.backend.web import HANDLED
 from async_auth.testing import EventRecorder, SuperTokensCoreServer
 from async_auth.transport import AiohttpTransport

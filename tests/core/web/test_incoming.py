@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from async_auth.supertokens.backend.incoming import Incoming
+from async_auth.core.web.incoming import Incoming
 
 
 def test_headers_and_cookies_are_read():

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from async_auth.core.web.outgoing import Outgoing
 from async_auth.errors import ConfigurationError
-from async_auth.supertokens.backend.outgoing import Outgoing
 
 #: What is wrong where tokens come too late.
 SENT = (

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_auth.supertokens.backend.cookies import SetCookie
-from async_auth.supertokens.backend.outgoing import Outgoing
+from async_auth.core.web.cookies import SetCookie
+from async_auth.core.web.outgoing import Outgoing
 
 HEADERS = st.sampled_from(["front-token", "st-access-token", "anti-csrf"])
 VALUES = st.sampled_from(["", "a", "b"])
@@ -147,3 +147,14 @@ def test_values_are_not_shown():
     outgoing.set_cookie(cookie(value="hidden"))
 
     assert "<Outgoing headers=1 cookies=1>" == repr(outgoing)
+
+
+def test_defaults_give_way():
+    """What the response says itself stays; else the default is there, and exposed to nobody."""
+    outgoing = Outgoing()
+    outgoing.set_default("cache-control", "no-store")
+
+    own = [("Cache-Control", "private")]
+    assert own == outgoing.merged_into(own)
+    assert [("cache-control", "no-store")] == outgoing.merged_into([])
+    assert outgoing

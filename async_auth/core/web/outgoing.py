@@ -12,8 +12,10 @@ from collections.abc import Iterable
 
 import attrs
 
-from async_auth.supertokens.backend.cookies import CookieKey, SetCookie, key_of_line
-from async_auth.supertokens.wire import EXPOSE_HEADERS, SET_COOKIE
+from async_auth.core.web.cookies import CookieKey, SetCookie, key_of_line
+
+EXPOSE_HEADERS = "access-control-expose-headers"
+SET_COOKIE = "set-cookie"
 
 
 @attrs.define(repr=False, eq=False)
@@ -25,6 +27,7 @@ class Outgoing:
     """
 
     _headers: dict[str, str] = attrs.field(init=False, factory=dict)
+    _defaults: dict[str, str] = attrs.field(init=False, factory=dict)
     _cookies: dict[CookieKey, str] = attrs.field(init=False, factory=dict)
 
     def set_header(self, name: str, value: str) -> None:
@@ -36,6 +39,16 @@ class Outgoing:
             value: Its value; may be empty.
         """
         self._headers[name] = value
+
+    def set_default(self, name: str, value: str) -> None:
+        """
+        Set a header that pages need not see, unless the response has one of that name itself.
+
+        Args:
+            name: In lower case.
+            value: Its value.
+        """
+        self._defaults[name] = value
 
     def discard_header(self, name: str) -> None:
         """Take back a header, if it was set."""
@@ -75,6 +88,8 @@ class Outgoing:
         if names:
             kept.append((EXPOSE_HEADERS, ",".join(names.values())))
         kept += self._headers.items()
+        present = {name.lower() for name, _ in kept}
+        kept += ((name, value) for name, value in self._defaults.items() if name not in present)
         kept += ((SET_COOKIE, line) for line in self._cookies.values())
         return kept
 
@@ -82,7 +97,7 @@ class Outgoing:
         return name == SET_COOKIE and key_of_line(value) in self._cookies
 
     def __bool__(self) -> bool:
-        return bool(self._headers or self._cookies)
+        return bool(self._headers or self._defaults or self._cookies)
 
     def __repr__(self) -> str:
         return f"<Outgoing headers={len(self._headers)} cookies={len(self._cookies)}>"

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_auth.supertokens.backend.cookies import (
+from async_auth.core.web.cookie_values import decode_value, encode_value
+from async_auth.core.web.cookies import (
     SetCookie,
     key_of_line,
     parse_cookies,
 )
-from async_auth.supertokens.cookie_values import decode_value, encode_value
 
 #: What can stand in UTF-8.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -125,3 +125,16 @@ def test_an_expiry_before_all_times_is_the_first_that_can_be_written():
 def test_the_value_is_not_shown():
     """A repr has no token in it."""
     assert "hidden" not in repr(cookie(value="hidden"))
+
+
+def test_how_long_a_cookie_is_kept():
+    """By a date, by seconds (rounded down, never negative), or until the browser is closed."""
+    facts = {"name": "c", "value": "v", "path": "/", "secure": False, "same_site": "lax"}
+
+    assert "c=v; HttpOnly; Path=/; SameSite=lax" == SetCookie(expires_at=None, **facts).line()
+    assert [59, 0] == [
+        int(line.partition("Max-Age=")[2].partition(";")[0])
+        for line in (
+            SetCookie(expires_at=None, max_age=seconds, **facts).line() for seconds in (59.9, -3.0)
+        )
+    ]

@@ -15,7 +15,7 @@ from typing import Literal
 
 import attrs
 
-from async_auth.supertokens.cookie_values import decode_value, encode_value
+from async_auth.core.web.cookie_values import decode_value, encode_value
 
 SameSite = Literal["lax", "strict", "none"]
 #: Which cookie a browser replaces: name, path and domain (RFC 6265 section 5.3 step 11).
@@ -51,7 +51,10 @@ class SetCookie:
         value: Its value, not encoded; empty text to make the browser forget it.
         path: Below which path it is sent.
         domain: To which domain and what is below it; `None` or `""` for this host alone.
-        expires_at: Unix seconds, rounded up to a whole one; 0 to make the browser forget it.
+        expires_at: Unix seconds, rounded up to a whole one; 0 to make the browser forget it. `None`
+            to say nothing: without *max_age* it is then kept until the browser is closed.
+        max_age: Seconds to keep it, rounded down, which count even where the browser's clock is
+            wrong (RFC 6265 section 4.1.2.2); `None` to say nothing.
         secure: Whether it is sent by https only.
         same_site: Whether pages of other sites send it.
     """
@@ -60,9 +63,10 @@ class SetCookie:
     value: str = attrs.field(repr=False)
     path: str
     domain: str | None = None
-    expires_at: float
+    expires_at: float | None
     secure: bool
     same_site: SameSite
+    max_age: float | None = None
 
     @property
     def key(self) -> CookieKey:
@@ -75,8 +79,9 @@ class SetCookie:
         attributes = (
             f"{self.name}={encode_value(self.value)}",
             f"Domain={self.domain}" if self.domain else "",
-            f"expires={_date(self.expires_at)}",
+            "" if self.expires_at is None else f"expires={_date(self.expires_at)}",
             "HttpOnly",
+            "" if self.max_age is None else f"Max-Age={max(0, math.floor(self.max_age))}",
             f"Path={self.path}",
             f"SameSite={self.same_site}",
             "Secure" if self.secure else "",

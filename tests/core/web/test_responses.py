@@ -9,9 +9,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from async_auth import ConfigurationError
-from async_auth.supertokens.backend.cookies import SetCookie
-from async_auth.supertokens.backend.outgoing import Outgoing
-from async_auth.supertokens.backend.responses import write
+from async_auth.core.web.cookies import SetCookie
+from async_auth.core.web.outgoing import Outgoing
+from async_auth.core.web.responses import write
 
 
 @pytest.fixture

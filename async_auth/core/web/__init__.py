@@ -1,0 +1,1 @@
+"""What a web back end reads of a request and writes into a response, whatever the framework."""
