@@ -37,6 +37,20 @@ In a server, `jwt_middleware` verifies the tokens of those who call:
         return web.json_response({"user": session_of(request).user_id})
 
     setup_supertokens(app, backend)
+
+`setup_web_sessions` serves the sessions that this back end keeps in a pool for its users' browsers:
+
+    from async_auth.integrations.aiohttp import (
+        setup_web_sessions,
+        web_session_of,
+        web_session_required,
+    )
+
+    @web_session_required
+    async def me(request):
+        return web.json_response({"user": web_session_of(request).user_id})
+
+    setup_web_sessions(app, sessions)
 """
 
 from __future__ import annotations
@@ -55,7 +69,9 @@ from async_auth.integrations.aiohttp.supertokens import (
     verify_session,
 )
 from async_auth.integrations.aiohttp.supertokens_client import supertokens_middleware
+from async_auth.integrations.aiohttp.web_sessions import setup_web_sessions
 from async_auth.integrations.refusals import TokenSource
+from async_auth.integrations.web_sessions import web_session_of, web_session_required
 
 __all__ = [
     "TokenSource",
@@ -67,6 +83,9 @@ __all__ = [
     "jwt_middleware",
     "session_of",
     "setup_supertokens",
+    "setup_web_sessions",
     "supertokens_middleware",
     "verify_session",
+    "web_session_of",
+    "web_session_required",
 ]

@@ -18,7 +18,21 @@
 
     app.add_middleware(SuperTokensMiddleware, backend=backend)
 
-Both are pure ASGI: they buffer nothing, and run in the application's own task.
+`WebSessionMiddleware` serves the sessions that this back end keeps in a pool for its users' browsers:
+
+    from async_auth.integrations.starlette import (
+        WebSessionMiddleware,
+        web_session_of,
+        web_session_required,
+    )
+
+    @web_session_required
+    async def me(request):
+        return JSONResponse({"user": web_session_of(request).user_id})
+
+    app.add_middleware(WebSessionMiddleware, sessions=sessions)
+
+All are pure ASGI: they buffer nothing, and run in the application's own task.
 """
 
 from __future__ import annotations
@@ -35,6 +49,8 @@ try:
         session_of,
         verify_session,
     )
+    from async_auth.integrations.starlette.web_sessions import WebSessionMiddleware
+    from async_auth.integrations.web_sessions import web_session_of, web_session_required
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "starlette":
         raise
@@ -45,9 +61,12 @@ except ModuleNotFoundError as error:
 __all__ = [
     "JWTMiddleware",
     "SuperTokensMiddleware",
+    "WebSessionMiddleware",
     "claims_of",
     "claims_required",
     "client_for",
     "session_of",
     "verify_session",
+    "web_session_of",
+    "web_session_required",
 ]

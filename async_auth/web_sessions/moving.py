@@ -1,0 +1,48 @@
+"""A session under another key: whoever knew the old one is left with nothing.
+
+It is moved in the store, and with the session's refresh lock held: no replica is spending its
+refresh token meanwhile, and what a replica has in memory under the old key finds out that it is
+gone. The new key is written before the old one goes, so a crash between the two loses nothing:
+until its cookie is sent nobody knows the new key.
+"""
+
+from __future__ import annotations
+
+from async_auth.engine.shelf import store_error
+from async_auth.errors import AuthSessionMissing, Conflict, TemporaryError
+from async_auth.ports import RefreshLock, SessionStore
+
+
+async def move(store: SessionStore, lock: RefreshLock, *, old: str, new: str) -> None:
+    """
+    Move what is stored under a key to another one, where nothing may be.
+
+    Args:
+        store: Where it is kept.
+        lock: Who may refresh it.
+        old: Where it is.
+        new: Where it is to be.
+
+    Raises:
+        AuthSessionMissing: There is nothing.
+        TemporaryError: It is being changed by others just now; it stays where it is.
+        StoreError: The store cannot be read or written.
+    """
+    async with lock.hold(old):
+        try:
+            record = await store.load(old)
+        except Exception as error:
+            raise store_error("read", error) from error
+        if record is None:
+            raise AuthSessionMissing
+        try:
+            await store.save(new, record, expected=0)
+            await store.delete(old, expected=record.generation)
+        except Conflict as error:
+            # A sign-in takes no lock. Two keys must not spend one refresh token.
+            await store.delete(new, expected=record.generation)
+            raise TemporaryError(
+                "The session is being changed just now; try again.", retry_after=1.0
+            ) from error
+        except Exception as error:
+            raise store_error("written", error) from error
