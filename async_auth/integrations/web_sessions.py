@@ -101,12 +101,6 @@ def _is_outage(error: AuthError, visit: Visit) -> bool:
     return isinstance(error, TemporaryError) and expired
 
 
-def clear_if_lost(visit: Visit) -> None:
-    """Take the cookie of a session away that has ended while the request was answered."""
-    if visit.web is not None and visit.web.session is None:
-        visit.sessions.forget(visit)
-
-
 def checked_sessions(sessions: object) -> WebSessions:
     """
     Return the argument of a middleware.

@@ -20,7 +20,7 @@ from async_auth.session import Session
 from async_auth.web_sessions.index import UserSessions
 
 if TYPE_CHECKING:
-    from async_auth.engine.pool import SessionPool
+    from async_auth.engine.pool import PooledSession, SessionPool
 
 logger = logging.getLogger("async_auth.web_sessions")
 
@@ -59,25 +59,30 @@ class Ending:
             if user_id is not None:
                 await self.forget(user_id, [key])
 
-    async def quietly(self, key: str, *, instead: Session | None) -> None:
+    async def quietly(self, key: str, *, instead: Session | None) -> Session | None:
         """
-        End a session that another one replaces; what fails is logged.
+        End a session that another one replaces, or that is not to be; what fails is logged.
 
         Args:
             key: Which.
             instead: What replaces it. If it has the same tokens, the server is told nothing.
+
+        Returns:
+            The session that has ended, if there was one.
         """
+        session: Session | None = None
         try:
-            handle = await self.pool.session(key).start()
-            session = handle.session
+            handle = self.pool.session(key)
+            session = await loaded(handle)
             if session is None:
-                return
+                return None
             if instead is not None and _same_tokens(session, instead):
                 await handle.discard(session, reason="user")
             else:
                 await handle.sign_out(**self._options(key, everywhere=False))
         except AuthError as error:
-            logger.warning("A replaced session was not ended everywhere: %s", error)
+            logger.warning("A session was not ended everywhere: %s", error)
+        return session
 
     async def each(self, keys: Iterable[str], *, tell: bool) -> tuple[list[str], list[AuthError]]:
         """
@@ -124,14 +129,27 @@ class Ending:
             logger.warning("The list of a user's sessions could not be mended: %s", error)
 
     async def _discard(self, key: str) -> None:
-        handle = await self.pool.session(key).start()
-        session = handle.session
+        handle = self.pool.session(key)
+        session = await loaded(handle)
         if session is not None:
             await handle.discard(session, reason="user")
 
     def _options(self, key: str, *, everywhere: bool) -> dict[str, Any]:
         scope = "global" if everywhere else "local"
         return {"scope": scope} if takes_scope(self.pool.provider_of(key)) else {}
+
+
+async def loaded(handle: PooledSession) -> Session | None:
+    """
+    Return a pooled session, loaded if it is not in memory; nothing is refreshed.
+
+    Raises:
+        StoreError: The store cannot be read.
+        ManagerClosed: The pool is closed.
+    """
+    # It stays in memory while it is in use, however soon the pool lets go of idle ones.
+    async with handle.while_open():
+        return handle.session
 
 
 def takes_scope(provider: Any) -> bool:

@@ -22,7 +22,7 @@ from async_auth.errors import AuthSessionMissing, ConfigurationError, InvalidTok
 from async_auth.session import Session
 from async_auth.web_sessions.cookies import Cookies
 from async_auth.web_sessions.csrf import CsrfMode
-from async_auth.web_sessions.ending import Ending
+from async_auth.web_sessions.ending import Ending, loaded
 from async_auth.web_sessions.index import SessionEntry, UserSessions
 from async_auth.web_sessions.moving import move
 from async_auth.web_sessions.session import WebSession
@@ -136,7 +136,7 @@ class WebSessions:
         )
         signer = Signer(secrets, context=f"{namespace}\x00{self.settings.cookie.name}")
         self.pool = pool
-        self._cookies = Cookies(settings=self.settings, signer=signer)
+        self.cookies = Cookies(settings=self.settings, signer=signer)
         self._index = UserSessions(pool.store, namespace, max_sessions)
         self._ending = Ending(pool, self._index)
         self._now = pool.clock.now
@@ -164,13 +164,13 @@ class WebSessions:
         if kept is not None and kept.sessions is self:
             return kept
         incoming = request if isinstance(request, Incoming) else incoming_of(request)
-        found = self._cookies.found_in(incoming, self._now())
+        found = self.cookies.found_in(incoming, self._now())
         visit = Visit(sessions=self, incoming=incoming, ticket=found.ticket, flow=found.flow)
         if found.useless:
-            self._cookies.clear_session(visit.outgoing)
+            self.cookies.clear_session(visit.outgoing)
         elif found.ticket is not None and found.outdated:
             # Taken back below if the session turns out to have ended.
-            self._cookies.write_session(visit.outgoing, found.ticket, self._now())
+            self.cookies.write_session(visit.outgoing, found.ticket, self._now())
         return visit
 
     def check(self, request: Any, *, handshake: bool | None = None) -> None:
@@ -193,7 +193,7 @@ class WebSessions:
         self.settings.csrf.check(
             incoming,
             has_session=visit.ticket is not None,
-            has_token=self._cookies.has_csrf_token(visit.ticket, incoming),
+            has_token=self.cookies.has_csrf_token(visit.ticket, incoming),
             handshake=handshake,
         )
 
@@ -226,10 +226,6 @@ class WebSessions:
         self._write(visit, response)
         return visit.web
 
-    def forget(self, visit: Visit) -> None:
-        """Take the cookie of a request away whose session has ended meanwhile. No I/O."""
-        self._cookies.clear_session(visit.outgoing)
-
     # Signing in.
 
     async def sign_in(self, request: Any, response: Any = None, *, session: Session) -> WebSession:
@@ -253,8 +249,8 @@ class WebSessions:
         self._check_response(visit, response)
         ticket = self._ticket()
         handle = self.pool.session(self._key(ticket))
-        await handle.adopt(session)
-        return await self._begin(visit, response, ticket, handle)
+        adopted = await handle.adopt(session)
+        return await self._begin(visit, response, ticket, handle, adopted)
 
     @asynccontextmanager
     async def signing_in(self, request: Any, response: Any = None) -> AsyncIterator[PooledSession]:
@@ -286,18 +282,17 @@ class WebSessions:
         try:
             yield handle
         except BaseException:
-            session = handle.session
-            if session is not None:
-                await self._ending.quietly(handle.key, instead=None)
+            await self._ending.quietly(handle.key, instead=None)
             raise
-        if handle.session is None:
-            self._cookies.write_flow(visit.outgoing, ticket, self._now())
+        session = await loaded(handle)
+        if session is None:
+            self.cookies.write_flow(visit.outgoing, ticket, self._now())
             self._write(visit, response)
             return
         if ticket is visit.flow:
             # The browser knows this id, and so may somebody who has put the cookie there.
-            ticket, handle = await self._moved(ticket, handle, self._ticket())
-        await self._begin(visit, response, ticket, handle)
+            handle, ticket = await self._moved(ticket, session, self._ticket())
+        await self._begin(visit, response, ticket, handle, session)
 
     async def rotate(self, request: Any, response: Any = None) -> WebSession:
         """
@@ -326,11 +321,14 @@ class WebSessions:
         ticket = Ticket.new(self._random(ID_BYTES), now=self._now(), began_at=old.began_at)
         if web.user_id is not None:
             await self._enter(web.user_id, ticket)
-        ticket, handle = await self._moved(old, web.handle, ticket)
+        session = await loaded(web.handle)
+        if session is None:
+            raise AuthSessionMissing
+        handle, ticket = await self._moved(old, session, ticket)
         if web.user_id is not None:
             await self._ending.forget(web.user_id, [web.key])
-        visit.ticket, visit.web = ticket, self._web(handle, ticket)
-        self._cookies.write_session(visit.outgoing, ticket, self._now())
+        visit.ticket, visit.web = ticket, self._web(handle, session, ticket)
+        self.cookies.write_session(visit.outgoing, ticket, self._now())
         self._write(visit, response)
         return visit.web
 
@@ -366,8 +364,8 @@ class WebSessions:
             if web is not None:
                 await self._end(web, everywhere=everywhere)
         finally:
-            self._cookies.clear_session(visit.outgoing)
-            self._cookies.clear_flow(visit.outgoing)
+            self.cookies.clear_session(visit.outgoing)
+            self.cookies.clear_flow(visit.outgoing)
             visit.ticket = visit.flow = visit.web = None
             self._write(visit, response)
 
@@ -422,42 +420,39 @@ class WebSessions:
         visit.web = None
         if ticket is not None:
             handle = self.pool.session(self._key(ticket))
-            await handle.start()
-            if handle.session is None:
-                self._cookies.clear_session(visit.outgoing)
-            elif not (look and await self._is_gone(handle)):
-                visit.web = self._web(handle, ticket)
+            session = await loaded(handle)
+            if session is None:
+                self.cookies.clear_session(visit.outgoing)
+            elif not (look and await self._is_gone(handle.key, session)):
+                visit.web = self._web(handle, session, ticket)
                 now = self._now()
                 if self.settings.lives.wants_renewal(ticket, now):
                     visit.ticket = ticket.renewed(now)
-                    self._cookies.write_session(visit.outgoing, visit.ticket, now)
+                    self.cookies.write_session(visit.outgoing, visit.ticket, now)
         visit.opened = True
 
-    async def _is_gone(self, handle: PooledSession) -> bool:
-        session = handle.session
+    async def _is_gone(self, key: str, session: Session) -> bool:
         try:
-            record = await self.pool.store.load(handle.key)
+            record = await self.pool.store.load(key)
         except Exception as error:
             raise store_error("read", error) from error
-        return record is None or (session is not None and record.sign_in_id != session.sign_in_id)
+        return record is None or record.sign_in_id != session.sign_in_id
 
-    def _web(self, handle: PooledSession, ticket: Ticket) -> WebSession:
-        session = handle.session
+    def _web(self, handle: PooledSession, session: Session, ticket: Ticket) -> WebSession:
         return WebSession(
             handle,
-            user_id=None if session is None else self._user_id(session),
+            user_id=self._user_id(session),
             began_at=float(ticket.began_at),
             ends_at=ticket.began_at + self.settings.lives.max_age,
-            make_token=lambda: self._cookies.csrf_token(ticket, self._random(_NONCE_BYTES)),
-            is_token=lambda text: self._cookies.is_csrf_token(ticket, text),
+            make_token=lambda: self.cookies.csrf_token(ticket, self._random(_NONCE_BYTES)),
+            is_token=lambda text: self.cookies.is_csrf_token(ticket, text),
         )
 
     async def _place(self, visit: Visit) -> tuple[Ticket, PooledSession]:
         """Return where a sign-in goes on, or begins."""
         if visit.flow is not None:
             handle = self.pool.session(self._key(visit.flow))
-            await handle.start()
-            if handle.session is None:
+            if await loaded(handle) is None:
                 return visit.flow, handle
             # Left over from a sign-in that was torn: nobody's.
             await self._ending.quietly(handle.key, instead=None)
@@ -465,25 +460,19 @@ class WebSessions:
         return ticket, self.pool.session(self._key(ticket))
 
     async def _moved(
-        self, old: Ticket, handle: PooledSession, new: Ticket
-    ) -> tuple[Ticket, PooledSession]:
-        key, session = self._key(new), handle.session
-        await move(self.pool.store, self.pool.lock, old=self._key(old), new=key)
-        if session is not None:
-            # Here at once; elsewhere the store tells.
-            await handle.discard(session, reason="elsewhere")
-        moved = self.pool.session(key)
-        await moved.start()
-        return new, moved
+        self, old: Ticket, session: Session, new: Ticket
+    ) -> tuple[PooledSession, Ticket]:
+        old_key, key = self._key(old), self._key(new)
+        await move(self.pool.store, self.pool.lock, old=old_key, new=key)
+        # Here at once; elsewhere the store tells.
+        await self.pool.session(old_key).discard(session, reason="elsewhere")
+        return self.pool.session(key), new
 
     async def _begin(
-        self, visit: Visit, response: Any, ticket: Ticket, handle: PooledSession
+        self, visit: Visit, response: Any, ticket: Ticket, handle: PooledSession, session: Session
     ) -> WebSession:
         """Give the browser the cookie of a session that is there, in place of any other."""
-        session = handle.session
-        if session is None:
-            raise AuthSessionMissing("The session ended while it began.")
-        web = self._web(handle, ticket)
+        web = self._web(handle, session, ticket)
         try:
             if web.user_id is not None:
                 await self._enter(web.user_id, ticket)
@@ -493,9 +482,9 @@ class WebSessions:
         if visit.ticket is not None:
             await self._replace(visit.ticket, session)
         if visit.flow is not None:
-            self._cookies.clear_flow(visit.outgoing)
+            self.cookies.clear_flow(visit.outgoing)
         visit.ticket, visit.flow, visit.web, visit.opened = ticket, None, web, True
-        self._cookies.write_session(visit.outgoing, ticket, self._now())
+        self.cookies.write_session(visit.outgoing, ticket, self._now())
         self._write(visit, response)
         return web
 
@@ -505,16 +494,11 @@ class WebSessions:
             await self._ending.quietly(fallen.key, instead=None)
 
     async def _replace(self, old: Ticket, session: Session) -> None:
-        handle = self.pool.session(self._key(old))
-        try:
-            await handle.start()
-        except StoreError:
-            return
-        replaced = handle.session
-        await self._ending.quietly(handle.key, instead=session)
+        key = self._key(old)
+        replaced = await self._ending.quietly(key, instead=session)
         user_id = None if replaced is None else self._user_id(replaced)
         if user_id is not None:
-            await self._ending.forget(user_id, [handle.key])
+            await self._ending.forget(user_id, [key])
 
     async def _end(self, web: WebSession, *, everywhere: bool) -> None:
         user_id = web.user_id

@@ -18,7 +18,6 @@ from async_auth.core.web.responses import write
 from async_auth.errors import AuthError
 from async_auth.integrations.web_sessions import (
     checked_sessions,
-    clear_if_lost,
     refusal_of,
 )
 from async_auth.web_sessions import WebSessions
@@ -89,6 +88,5 @@ async def tell(request: web.Request, response: web.StreamResponse) -> None:
         return
     visit.over = True
     if not isinstance(response, web.WebSocketResponse):
-        clear_if_lost(visit)
         # By its headers, for the response itself counts as sent by now.
         write(visit.outgoing, SimpleNamespace(headers=response.headers))

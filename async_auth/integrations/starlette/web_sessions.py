@@ -20,7 +20,6 @@ from async_auth.integrations.incoming import Refusal
 from async_auth.integrations.starlette.supertokens import incoming_of
 from async_auth.integrations.web_sessions import (
     checked_sessions,
-    clear_if_lost,
     refusal_of,
 )
 from async_auth.web_sessions import WebSessions
@@ -70,7 +69,6 @@ class WebSessionMiddleware:
 
         async def tell(message: Message) -> None:
             if message["type"] in _STARTS:
-                clear_if_lost(visit)
                 head = MutableHeaders(scope={"headers": message.get("headers", ())})
                 write(visit.outgoing, SimpleNamespace(headers=head))
                 message = {**message, "headers": head.raw}
