@@ -3,7 +3,9 @@
 import logging
 
 from async_auth.core.policy import RefreshPolicy
+from async_auth.engine.borrowed import BorrowedSession
 from async_auth.engine.broadcast import EventStream
+from async_auth.engine.follower import SessionFollower
 from async_auth.engine.manager import SessionManager
 from async_auth.engine.pool import PooledSession, SessionPool
 from async_auth.errors import (
@@ -79,6 +81,7 @@ __all__ = [
     "AuthError",
     "AuthSessionMissing",
     "BadSignature",
+    "BorrowedSession",
     "Clock",
     "ConfigurationError",
     "Conflict",
@@ -112,6 +115,7 @@ __all__ = [
     "Response",
     "ServerUnavailable",
     "Session",
+    "SessionFollower",
     "SessionManager",
     "SessionPool",
     "SessionStore",
