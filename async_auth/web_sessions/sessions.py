@@ -58,11 +58,6 @@ def user_id_of(session: Session) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def tells_of_changes(store: object) -> bool:
-    """Say whether a store tells of what other processes write."""
-    return any(callable(getattr(store, name, None)) for name in ("changes", "watch"))
-
-
 class WebSessions:
     """
     The sessions of one application's users; safe to use concurrently within one event loop.
@@ -91,6 +86,10 @@ class WebSessions:
         max_sessions: How many a user may have; the one that ends first gives way.
         user_id: Says whose session it is; by default the id of its user object, else `sub` of its
             access token. It must tell the users of all sessions in this *namespace* apart.
+        look: Whether a request that asks for its session looks if the store still has it: one read
+            each, and a session that was ended on another replica is ended here at once. Without
+            it one that is in memory counts until the pool hears of that, by its next refresh at
+            the latest.
         namespace: What the keys in the store begin with. Applications, or tenants, that share a
             store have one each; what one of them signs is no good for another.
         random_bytes: Draws ids.
@@ -115,10 +114,12 @@ class WebSessions:
         persistent: bool = True,
         max_sessions: int = 100,
         user_id: Callable[[Session], str | None] = user_id_of,
+        look: bool = True,
         namespace: str = "web",
         random_bytes: Callable[[int], bytes] = randomness.token_bytes,
     ):
         arguments.check_port("pool", pool, "session")
+        arguments.check_flag("look", look)
         arguments.check_function("user_id", user_id)
         arguments.check_function("random_bytes", random_bytes)
         self.settings = Settings.of(
@@ -142,8 +143,7 @@ class WebSessions:
         self._now = pool.clock.now
         self._random = random_bytes
         self._user_id = user_id
-        #: Without word from the store a sign-out on another replica is found out by looking.
-        self._hears = tells_of_changes(pool.store)
+        self._look = look
 
     # A request.
 
@@ -198,7 +198,7 @@ class WebSessions:
         )
 
     async def open(
-        self, request: Any, response: Any = None, *, look: bool = False
+        self, request: Any, response: Any = None, *, look: bool | None = None
     ) -> WebSession | None:
         """
         Return the session of a request's cookie, `None` if it has none.
@@ -210,9 +210,8 @@ class WebSessions:
             request: As in `visit()`.
             response: What gets the cookie anew, or loses it, where no middleware does that.
                 Without both the cookie stays as it is.
-            look: Whether the store is asked if the session is still there. By default that is
-                left to the store's word, which comes within a second, wherever it tells of
-                changes (Redis, files); otherwise it is asked at every request.
+            look: Whether the store is asked if it still has the session; by default as was said
+                for all. `True` asks again, also where the request has asked before.
 
         Raises:
             StoreError: The store cannot be read.
@@ -222,7 +221,7 @@ class WebSessions:
         if response is not None:
             self._check_response(visit, response)
         if not visit.opened or look:
-            await self._open(visit, look=look or not self._hears)
+            await self._open(visit, look=self._look if look is None else look)
         self._write(visit, response)
         return visit.web
 

@@ -414,8 +414,24 @@ async def test_a_sign_out_reaches_replicas(world):
 
     await browser.ask(here.sign_out)
 
-    assert await there.open(copy.request(), look=True) is None
     assert await there.open(copy.request()) is None
+
+
+async def test_looking_can_be_left_to_the_pool(world):
+    """Then a session in memory counts, until somebody looks; that spares a read per request."""
+    store = CountingStore()
+    here, there = await world.sessions(store), await world.sessions(store, look=False)
+    browser = await world.signed_in(here)
+    copy = world.browser()
+    copy.cookies = dict(browser.cookies)
+    assert await there.open(copy.request())
+    store.asked.clear()
+    assert await there.open(copy.request())
+    assert [] == store.asked
+
+    await browser.ask(here.sign_out)
+
+    assert await there.open(copy.request(), look=True) is None
 
 
 async def test_signing_out_without_a_session(world):
@@ -441,9 +457,7 @@ async def test_signing_out_everywhere(world):
     await devices[0].ask(here.sign_out, everywhere=True)
 
     for sessions in (here, there):
-        assert [None] * 3 == [
-            await sessions.open(device.request(), look=True) for device in devices
-        ]
+        assert [None] * 3 == [await sessions.open(device.request()) for device in devices]
         assert await sessions.open(other.request())
     assert ((), []) == (await here.sessions_of(user), world.server.session_ids(user))
     assert 1 == len(store.keys)
@@ -458,7 +472,7 @@ async def test_a_user_is_signed_out_by_name(world):
 
     assert 2 == await there.sign_out_user(user)
 
-    assert [None, None] == [await here.open(d.request(), look=True) for d in devices]
+    assert [None, None] == [await here.open(d.request()) for d in devices]
     assert (set(), []) == (store.keys, world.server.session_ids(user))
     assert 0 == await there.sign_out_user(user)
 
@@ -493,7 +507,7 @@ async def test_a_sign_out_everywhere_that_cannot_be_written_says_so(world):
     assert 1 == len(await sessions.sessions_of(user))
     store.broken = ()
     await sessions.sign_out_user(user)
-    assert await sessions.open(other.request(), look=True) is None
+    assert await sessions.open(other.request()) is None
 
 
 async def test_a_user_has_so_many_sessions_at_most(world):
@@ -758,7 +772,7 @@ async def test_a_store_that_cannot_be_read_is_no_sign_out(world):
     with pytest.raises(StoreError):
         await browser.ask(other.open, method="GET")
     with pytest.raises(StoreError):
-        await browser.ask(sessions.open, method="GET", look=True)
+        await browser.ask(sessions.open, method="GET")
 
     assert browser.cookies
 
@@ -774,7 +788,8 @@ async def test_a_pool_that_is_closed(world):
 
 
 @pytest.mark.parametrize(
-    "options", [{"secrets": ["short"]}, {"cookie": ""}, {"user_id": 5}, {"random_bytes": "x"}]
+    "options",
+    [{"secrets": ["short"]}, {"cookie": ""}, {"user_id": 5}, {"random_bytes": "x"}, {"look": 1}],
 )
 async def test_wrong_arguments(world, options):
     """They are refused when it is made."""
