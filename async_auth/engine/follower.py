@@ -91,7 +91,8 @@ class SessionFollower:
     @property
     def token_at_hand(self) -> AccessToken | None:
         """The token that was last read, if it has not expired. No I/O."""
-        return None if self._closed or self._left() <= 0 else self._token()
+        session = self._lifecycle.session
+        return None if session is None or self._closed or self._left() <= 0 else _token(session)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.key!r}: {self.status.value}>"
@@ -126,8 +127,7 @@ class SessionFollower:
         begun = self._lifecycle.session
         if self._left() <= self._lifecycle.min_ttl(min_ttl) or self._is_current(rejected):
             await self._look()
-        self._check(begun)
-        return self._token()
+        return _token(self._checked(begun))
 
     async def get_session(self) -> Session | None:
         """
@@ -149,8 +149,7 @@ class SessionFollower:
             await self._look()
         if self._lifecycle.session is None and self._failure is None and not self._closed:
             return None
-        self._check(begun)
-        return self._lifecycle.session
+        return self._checked(begun)
 
     # Starting and closing.
 
@@ -189,17 +188,6 @@ class SessionFollower:
     def _left(self) -> float:
         return -math.inf if self.session is None else self._lifecycle.left(self._now())
 
-    def _token(self) -> AccessToken:
-        session = self._lifecycle.session
-        if session is None or self._closed:
-            raise ManagerClosed
-        return AccessToken(
-            value=session.access_token,
-            expires_at=session.expires_at,
-            generation=session.generation,
-            token_type=session.token_type,
-        )
-
     def _is_current(self, rejected: AccessToken | str | None) -> bool:
         session = self._lifecycle.session
         if session is None or rejected is None:
@@ -208,25 +196,24 @@ class SessionFollower:
             return rejected.generation == session.generation
         return rejected == session.access_token
 
-    def _check(self, begun: Session | None) -> None:
-        """Raise what stands against handing the token out to who has asked for *begun*'s."""
+    def _checked(self, begun: Session | None) -> Session:
+        """Return the session for who has asked for *begun*'s, or raise what stands against it."""
         if self._closed:
             raise ManagerClosed
         session = self._lifecycle.session
         if begun is not None and session is not None and begun.sign_in_id != session.sign_in_id:
             # Whoever asked for one account's token must not be given another's.
             raise AuthSessionMissing("Another sign-in has replaced this session.")
+        if session is None:
+            if self._failure is not None:
+                raise fresh_copy(self._failure)
+            raise AuthSessionMissing("Its owner has not signed in, or has signed out.")
         if self._left() > 0:
-            return
-        retry_after = self._lifecycle.policy.min_interval
-        if session is not None:
-            raise ServerUnavailable(
-                "The session has expired, and its owner has not stored a newer token yet.",
-                retry_after=retry_after,
-            ) from self._failure
-        if self._failure is not None:
-            raise fresh_copy(self._failure)
-        raise AuthSessionMissing("Its owner has not signed in, or has signed out.")
+            return session
+        raise ServerUnavailable(
+            "The session has expired, and its owner has not stored a newer token yet.",
+            retry_after=self._lifecycle.policy.min_interval,
+        ) from self._failure
 
     async def _look(self) -> None:
         """Read the store, once for all who want it at the same time, and not all the time."""
@@ -273,3 +260,12 @@ class SessionFollower:
             sign_in_id=record.sign_in_id,
         )
         self._lifecycle = self._lifecycle.signed_in(session, u=0.0)
+
+
+def _token(session: Session) -> AccessToken:
+    return AccessToken(
+        value=session.access_token,
+        expires_at=session.expires_at,
+        generation=session.generation,
+        token_type=session.token_type,
+    )

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
+from async_auth import SignInRequired, StoreError, TemporaryError
 from async_auth.engine.pool import SessionPool
 from async_auth.gotrue import GoTrueClient, GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
@@ -58,6 +59,11 @@ class Behind:
         """Try to sign out when the headers have been sent."""
         await self.sessions.sign_out(request)
         return {}
+
+    def error_for(self, request: Any) -> Exception:
+        """Return an error that is none of a session's."""
+        errors = {"store": StoreError, "sign in": SignInRequired, "later": TemporaryError}
+        return errors.get(request.headers.get("x-error"), RuntimeError)("wanted")
 
     async def me(self, session: Any) -> dict[str, Any]:
         """Say who one is, with a token that is good now."""
@@ -105,7 +111,7 @@ def aiohttp_app(behind: Behind) -> web.Application:  # noqa: C901 - a function f
 
     async def crash(request: web.Request) -> web.Response:
         await sessions.open(request)
-        raise RuntimeError("wanted")
+        raise behind.error_for(request)
 
     async def gone(request: web.Request) -> web.Response:
         await sessions.open(request)
@@ -173,7 +179,7 @@ def starlette_app(behind: Behind) -> Starlette:  # noqa: C901 - a function for e
 
     async def crash(request: Any) -> JSONResponse:
         await sessions.open(request)
-        raise RuntimeError("wanted")
+        raise behind.error_for(request)
 
     async def gone(request: Any) -> JSONResponse:
         await sessions.open(request)
@@ -249,8 +255,8 @@ def fastapi_app(behind: Behind) -> FastAPI:  # noqa: C901 - a function for each 
         await websocket.close()
 
     @app.get("/crash")
-    async def crash(_session: Maybe) -> Any:
-        raise RuntimeError("wanted")
+    async def crash(request: Request, _session: Maybe) -> Any:
+        raise behind.error_for(request)
 
     @app.get("/gone")
     async def gone(_session: Maybe) -> JSONResponse:

@@ -209,12 +209,14 @@ async def test_use_is_written_into_the_cookie(place):
     assert 401 == (await browser.ask("/me")).status
 
 
-async def test_an_error_that_nobody_handles(place):
-    """It is 500, without cookies; the application goes on."""
+@pytest.mark.parametrize("error", ["store", "sign in", "later", "any"])
+async def test_an_error_that_nobody_handles(place, error):
+    """What is not about the request's own session is 500, without cookies."""
     browser = await place.browser().sign_in()
     place.clock.advance(86_400)
+    await (await place.sessions.open(_request(browser))).get_token()
 
-    answer = await browser.ask("/crash")
+    answer = await browser.ask("/crash", x_error=error)
 
     assert (500, []) == (answer.status, answer.cookies)
     assert 200 == (await browser.ask("/me")).status
