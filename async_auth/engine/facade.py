@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from async_auth.engine import arguments
 from async_auth.engine.broadcast import EventStream
-from async_auth.engine.manager import SessionManager
+from async_auth.engine.handle import SessionHandle
+from async_auth.engine.pool import PooledSession, SessionPool
+from async_auth.errors import ConfigurationError
 from async_auth.session import AccessToken, Session, Status
 
 
@@ -26,16 +29,17 @@ class GetToken(Protocol):
 
 class Facade:
     """
-    A client around a manager.
+    A client around a manager, or around a pool's handle.
 
     Args:
-        manager: What keeps the session. It is the client's own: closing the client closes it.
+        manager: What keeps the session. It is the client's own: closing the client closes it,
+            which for a pool's handle does not touch the session.
     """
 
     #: The manager's own bound method: a second coroutine would double the cost of the hot path.
     get_token: GetToken
 
-    def __init__(self, manager: SessionManager):
+    def __init__(self, manager: SessionHandle):
         self.manager = manager
         self.get_token = manager.get_token
 
@@ -87,3 +91,26 @@ class Facade:
 
     def __repr__(self) -> str:
         return repr(self.manager).replace(type(self.manager).__name__, type(self).__name__, 1)
+
+
+def pooled(pool: SessionPool, key: str | None, **given: object) -> PooledSession:
+    """
+    Return the handle that a client works with in the place of a manager of its own.
+
+    Args:
+        pool: Who keeps the session.
+        key: Which one. There is no default: one session for everybody is nobody's wish.
+        given: What is the pool's to say, by name; each must be `None`.
+
+    Raises:
+        ConfigurationError: There is no key, or something is given that the pool decides.
+    """
+    arguments.check_port("pool", pool, "session", "get_token")
+    if key is None:
+        raise ConfigurationError("pool needs a key: which of its sessions is the client's?")
+    decided = [name for name, value in given.items() if value is not None]
+    if decided:
+        raise ConfigurationError(
+            f"{', '.join(decided)}: give this to the pool, not to a client with pool=."
+        )
+    return pool.session(key)

@@ -24,6 +24,7 @@ from async_auth.engine.sign_ins import SignIns
 from async_auth.errors import AuthSessionMissing, ConfigurationError, ManagerClosed
 from async_auth.events import Event, SignedIn
 from async_auth.http_messages import Request, Response
+from async_auth.ports import Clock, SessionStore
 from async_auth.session import AccessToken, Session, Status
 
 
@@ -103,6 +104,16 @@ class SessionHandle:
 
     def _using(self) -> Use:
         return Use(self._home, self._made())
+
+    @property
+    def store(self) -> SessionStore:
+        """Where the session is kept."""
+        return self._home.ground.store
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is for the session."""
+        return self._home.ground.clock
 
     # What it says without I/O.
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from async_auth.engine.manager import SessionManager
+from async_auth.engine.handle import SessionHandle
 from async_auth.errors import AuthSessionMissing, ProtocolError
 from async_auth.events import Event, SignedIn
 from async_auth.gotrue import parsing, requests
@@ -102,7 +102,7 @@ class Caller:
     """
 
     api: Endpoint
-    manager: SessionManager
+    manager: SessionHandle
     clock: Clock
 
     async def ask(self, request: Request, *, session: Session | None = None) -> Answer:

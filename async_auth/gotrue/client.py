@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from async_auth.clock import SystemClock
 from async_auth.core import jwt as tokens
 from async_auth.core.plain_json import number
 from async_auth.core.policy import RefreshPolicy
-from async_auth.engine.facade import Facade
+from async_auth.engine.facade import Facade, pooled
 from async_auth.engine.manager import SessionManager
+from async_auth.engine.pool import SessionPool
 from async_auth.errors import ConfigurationError
 from async_auth.events import TokenRefreshed
 from async_auth.gotrue import parsing, requests
@@ -33,7 +33,6 @@ from async_auth.gotrue.signing_in import SigningIn
 from async_auth.gotrue.verification import Verification
 from async_auth.http_messages import HeadersLike, Request
 from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
-from async_auth.stores.memory import MemoryStore
 from async_auth.transport import AiohttpTransport
 
 if TYPE_CHECKING:
@@ -60,17 +59,22 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
         store: Where the session is kept; by default in memory. See `async_auth.stores`.
         lock: Who may refresh; by default the store's own.
         policy: When to refresh.
-        auto_refresh: Whether a timer refreshes ahead of expiry.
+        auto_refresh: Whether a timer refreshes ahead of expiry; by default it does.
         flow: `pkce` or `implicit`, for sign-ins that go through a browser.
         http: An `aiohttp.ClientSession` of yours; it is never closed here.
         clock: What time it is.
-        key: Which session of the store this is.
+        key: Which session of the store this is; by default `default`, but with *pool* it must
+            be given.
         transport: What sends requests, in place of *http*.
         random: Uniform in 0..1, for jitter and back-off.
         allow_insecure: Whether plain http may go to a host that is not this machine.
+        pool: Who keeps the session under *key*, among many; the pool's provider,
+            `GoTrueProvider(Endpoint(url, api_key))`, refreshes it. What else concerns keeping it
+            (*store*, *lock*, *policy*, *auto_refresh*, *http*, *clock*, *transport*, *random*) is
+            the pool's to say. Closing the client leaves the session in the pool.
 
     Raises:
-        ConfigurationError: An argument is wrong; it names the argument.
+        ConfigurationError: An argument is wrong, or two contradict each other; they are named.
     """
 
     def __init__(
@@ -82,14 +86,15 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
         store: SessionStore | None = None,
         lock: RefreshLock | None = None,
         policy: RefreshPolicy | None = None,
-        auto_refresh: bool = True,
+        auto_refresh: bool | None = None,
         flow: str = "pkce",
         http: ClientSession | None = None,
         clock: Clock | None = None,
-        key: str = "default",
+        key: str | None = None,
         transport: Transport | None = None,
         random: Callable[[], float] | None = None,
         allow_insecure: bool = False,
+        pool: SessionPool | None = None,
     ):
         if flow not in _FLOWS:
             raise ConfigurationError(f"flow must be one of {', '.join(_FLOWS)}.")
@@ -97,9 +102,7 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
             raise ConfigurationError("Give http or transport, not both.")
         self.api = Endpoint(url, api_key, headers=headers, allow_insecure=allow_insecure)
         self.flow = flow
-        self._clock: Clock = SystemClock() if clock is None else clock
         self._provider = GoTrueProvider(self.api)
-        store = MemoryStore() if store is None else store
         super().__init__(
             SessionManager(
                 self._provider,
@@ -107,15 +110,29 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
                 lock=lock,
                 policy=policy,
                 transport=AiohttpTransport(http) if http is not None else transport,
-                clock=self._clock,
+                clock=clock,
+                auto_refresh=True if auto_refresh is None else auto_refresh,
+                key="default" if key is None else key,
+                random=random,
+            )
+            if pool is None
+            else pooled(
+                pool,
+                key,
+                store=store,
+                lock=lock,
+                policy=policy,
                 auto_refresh=auto_refresh,
-                key=key,
+                http=http,
+                clock=clock,
+                transport=transport,
                 random=random,
             )
         )
+        self._clock: Clock = self.manager.clock
         self._caller = Caller(api=self.api, manager=self.manager, clock=self._clock)
         self._verification = Verification(self._caller)
-        self._ring = PkceRing(store, key, self._clock)
+        self._ring = PkceRing(self.manager.store, self.manager.key, self._clock)
         #: What a service-role key may do.
         self.admin = Admin(self._caller)
         #: The user's second factors.

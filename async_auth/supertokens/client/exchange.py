@@ -31,7 +31,7 @@ from async_auth.supertokens.client.responses import Told
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
-    from async_auth.engine.manager import SessionManager
+    from async_auth.engine.handle import SessionHandle
     from async_auth.ports import Clock
     from async_auth.supertokens.client.settings import Settings
 
@@ -80,7 +80,7 @@ class Exchange:
         clock: What time it is.
     """
 
-    manager: SessionManager
+    manager: SessionHandle
     settings: Settings
     clock: Clock
 
