@@ -277,7 +277,7 @@ class Keeper:
 
     def run(
         self, work: Coroutine[Any, Any, None], *, name: str, outcome: Flight[Any] | None = None
-    ) -> None:
+    ) -> asyncio.Task[None]:
         """
         Run work that must not be torn, in a task of ours that a close waits for.
 
@@ -294,6 +294,7 @@ class Keeper:
         if outcome is not None:
             state = self.state
             task.add_done_callback(lambda _: outcome.settle(error=interrupted(state)))
+        return task
 
     def _let_land(self, task: asyncio.Task[None]) -> None:
         if self._landing is not None:

@@ -39,6 +39,8 @@ class Member:
     begun: bool = False
     #: The way in for those who sign in only if nobody is; made when it is needed.
     way_in: SignInOnce | None = None
+    #: Whether the store is asked to tell of it.
+    followed: bool = False
     #: Whether it is noted somewhere that it is to be looked at when it has been idle.
     noted: bool = False
 

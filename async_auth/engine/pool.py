@@ -41,7 +41,8 @@ class SessionPool:
     later, when it is asked for. An idle one leaves memory, and is loaded again at its next use;
     one with work under way, with tokens that could not be saved, or with a pinned token stays.
 
-    What other processes store is taken over at the next refresh here.
+    What other processes store is taken over at once where the store tells of many keys over one
+    connection (`SharedWatch`: `RedisStore`, `FileStore`), and at the next refresh here otherwise.
 
     Args:
         provider: The auth system, or a function of the key that returns one: it is called each

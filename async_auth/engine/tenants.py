@@ -16,9 +16,10 @@ from async_auth.engine import arguments
 from async_auth.engine.ground import Ground
 from async_auth.engine.household import Household, Housekeeping
 from async_auth.engine.member import Member
+from async_auth.engine.news import News
 from async_auth.engine.scheduler import Timer
 from async_auth.errors import AuthError, ConfigurationError
-from async_auth.ports import Provider
+from async_auth.ports import Provider, SharedWatch
 
 #: A session leaves at most this part of the idle time after it could.
 GRAINS = 64
@@ -51,6 +52,8 @@ class Tenants(Housekeeping):
         self._many = callable(provider) and not hasattr(provider, "refresh_request")
         self._idle_after = idle_after
         self._grain = min(idle_after, 3600.0) / GRAINS
+        store = home.ground.store
+        self._news = News(home, store) if isinstance(store, SharedWatch) else None
         #: By the number of the grain at whose end they are looked at.
         self._rounds: dict[int, list[Member]] = {}
         self._timer: Timer | None = None
@@ -107,11 +110,15 @@ class Tenants(Housekeeping):
     # The household's housekeeping.
 
     def bound(self) -> None:
-        """Keep time in the new loop."""
+        """Keep time, and follow the store, in the new loop."""
         self._keep_time()
+        if self._news is not None:
+            self._news.begin()
 
     def unbound(self) -> None:
-        """Stop keeping time."""
+        """Stop both."""
+        if self._news is not None:
+            self._news.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -125,7 +132,8 @@ class Tenants(Housekeeping):
         self._keep_time()
 
     def loaded(self, member: Member) -> None:
-        """See whether anybody still wants it."""
+        """Follow it in the store, and see whether anybody still wants it."""
+        self._follow(member)
         self.unused(member)
 
     def unused(self, member: Member) -> None:
@@ -138,9 +146,14 @@ class Tenants(Housekeeping):
             if not member.begun and member.state.lifecycle.rejection is None:
                 self._let_go(member)
                 return
+        self._follow(member)
         if not member.noted:
             self._note(member)
             self._keep_time()
+
+    def _follow(self, member: Member) -> None:
+        if self._news is not None and member.state.session is not None:
+            self._news.add(member)
 
     # Idle ones.
 
@@ -203,6 +216,8 @@ class Tenants(Housekeeping):
             self._remember(member.key, member.state.generation)
         else:
             self._ended.pop(member.key, None)
+        if self._news is not None:
+            self._news.discard(member)
         member.state.forget()
         member.keeper.unbind()
 
