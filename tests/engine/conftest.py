@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
@@ -16,6 +17,7 @@ from async_auth import (
     Event,
     InitialSession,
     NetworkError,
+    PooledSession,
     RefreshPolicy,
     RefreshRejected,
     Request,
@@ -23,6 +25,7 @@ from async_auth import (
     ServerUnavailable,
     Session,
     SessionManager,
+    SessionPool,
     StoreError,
 )
 from async_auth.ports import Record
@@ -181,25 +184,92 @@ def server(clock: ManualClock) -> TinyServer:
     return TinyServer(clock)
 
 
+class Lodger(PooledSession):
+    """A pool with one session, which looks like a manager: closing it closes the pool."""
+
+    @classmethod
+    def alone(cls, provider: TinyProvider, *, key: str = "default", **options: Any) -> Lodger:
+        """Return a session in a pool of its own, which lets it refresh whenever it wants."""
+        options["policy"] = attrs.evolve(options["policy"], spread=0)
+        always = {"active_for": math.inf, "idle_after": math.inf, "max_refresh_rate": math.inf}
+        pool = SessionPool(provider, **always, **options)
+        handle = pool.session(key)
+        return cls(pool, handle._home, handle._tenants, key)  # noqa: SLF001 - as the pool does
+
+    @property
+    def _store(self) -> Any:
+        return self.store
+
+    async def aclose(self) -> None:
+        """Close the pool, and with it the handle."""
+        await self._pool.aclose()
+        await super().aclose()
+
+
+#: Whatever a manager does, a pool's handle does: these are run with either.
+ALIKE = {
+    "test_damage",
+    "test_events",
+    "test_handout",
+    "test_keeper",
+    "test_lost_responses",
+    "test_refresher",
+    "test_sign_ins",
+    "test_store_faults",
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of what a manager and a pool's handle have in common with both."""
+    if (
+        "make_manager" in metafunc.fixturenames
+        and metafunc.module.__name__.rpartition(".")[2] in ALIKE
+    ):
+        metafunc.parametrize("make_manager", ["manager", "pooled"], indirect=True)
+
+
 @pytest.fixture
 async def make_manager(
-    clock: ManualClock, server: TinyServer
-) -> AsyncIterator[Callable[..., SessionManager]]:
+    request: pytest.FixtureRequest, clock: ManualClock, server: TinyServer
+) -> AsyncIterator[Callable[..., SessionManager | Lodger]]:
     """Return a function that makes managers with exact times; they are closed at the end."""
-    managers: list[SessionManager] = []
+    managers: list[SessionManager | Lodger] = []
+    pooled = getattr(request, "param", "manager") == "pooled"
 
-    def make(**options: Any) -> SessionManager:
+    def make(**options: Any) -> SessionManager | Lodger:
         options.setdefault("transport", server)
         options.setdefault("clock", clock)
         options.setdefault("policy", RefreshPolicy(jitter=0))
         options.setdefault("random", lambda: 0.0)
-        manager = SessionManager(options.pop("provider", TinyProvider()), **options)
+        kind = Lodger.alone if pooled else SessionManager
+        manager: SessionManager | Lodger = kind(options.pop("provider", TinyProvider()), **options)
         managers.append(manager)
         return manager
 
     yield make
     for manager in managers:
         await manager.aclose()
+
+
+@pytest.fixture
+async def make_pool(
+    clock: ManualClock, server: TinyServer
+) -> AsyncIterator[Callable[..., SessionPool]]:
+    """Return a function that makes pools with exact times; they are closed at the end."""
+    pools: list[SessionPool] = []
+
+    def make(**options: Any) -> SessionPool:
+        options.setdefault("transport", server)
+        options.setdefault("clock", clock)
+        options.setdefault("policy", RefreshPolicy(jitter=0, spread=0))
+        options.setdefault("random", lambda: 0.0)
+        pool = SessionPool(options.pop("provider", TinyProvider()), **options)
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        await pool.aclose()
 
 
 @pytest.fixture
