@@ -106,7 +106,8 @@ def test_a_death_in_every_life_signs_nobody_out(run, store):
 def test_what_a_death_costs_where_the_server_forgives_nothing(run, store):
     """The session is lost with an answer that nobody else has seen; everywhere else nothing is."""
     safe = ("idle", "before the lock", "not sent yet", "lost on the way", "saved")
-    words = size(lives=7, processes=2, tasks=10, lease=0.5)
+    # Each session that is lost costs the start of a whole crew.
+    words = size(lives=7, full=70, processes=2, tasks=10, lease=0.5)
     figures = run(store=store, rules="strict", trouble="kill", moments=(*safe, *ANSWERED), **words)
 
     lost = {moment: figures["troubles"][moment] for moment in ANSWERED}
