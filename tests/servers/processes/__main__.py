@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 
 import attrs
 from crew import CrewFailure
-from figures import MOMENTS, RULES, Plan
+from figures import MOMENTS, RULES, Figures, Plan
 from lives import run
 
 
@@ -37,11 +38,21 @@ def parse(arguments: list[str]) -> Plan:
     return Plan(**{**words, "moments": tuple(words["moments"])})
 
 
+async def run_until_told(plan: Plan) -> Figures:
+    """Run, and end in good order at a SIGTERM: processes that were stopped do not end by themselves."""
+    task = asyncio.current_task()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run(plan)
+
+
 def main() -> int:
     """Run what the command line asks for."""
     plan = parse(sys.argv[1:])
     try:
-        figures = asyncio.run(run(plan))
+        figures = asyncio.run(run_until_told(plan))
+    except asyncio.CancelledError:
+        print("It was told to end.", file=sys.stderr)
+        return 1
     except CrewFailure as failure:
         print(failure, file=sys.stderr)
         return 1

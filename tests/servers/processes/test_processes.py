@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +47,8 @@ def run():
             try:
                 out, errors = process.communicate(timeout=LIMIT)
             except BaseException:
-                # As Ctrl-C: it kills its processes, those too that it has stopped.
-                process.send_signal(signal.SIGINT)
+                # It kills its processes, those too that have stopped themselves.
+                process.terminate()
                 process.communicate(timeout=60)
                 raise
         assert 0 == process.returncode, errors
