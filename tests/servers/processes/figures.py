@@ -43,8 +43,8 @@ class Plan:
         trouble: What happens in every life: `none`; `kill`, a process dies; `freeze`, a process
             stands still until the others have gone on; `restart`, Redis dies and comes back with
             nothing; `pause`, Redis answers nobody.
-        moments: Where a process is killed or frozen, drawn anew for each life but for the first
-            ones, which have each of these once.
+        moments: Where a process is killed or frozen, or where one is when Redis fails; drawn anew
+            for each life but for the first ones, which have each of these once.
         timed: Whether a token lives for so many seconds of real time, with timers; else it expires
             at the parent's word, however long everybody takes.
         lease: Seconds of the lock in Redis.

@@ -226,16 +226,21 @@ class Run:
         elif self._agree(reports)["generations"] != [before["generations"][0] + 1]:
             raise CrewFailure(f"Woken where it was {moment}, it has put an older token back.")
 
-    async def _with_redis_in_trouble(self, _: str) -> None:
-        self._turn(*self.crew.members)
-        await asyncio.sleep(self.draw.uniform(0, SOON))
-        began = asyncio.get_running_loop().time()
+    async def _with_redis_in_trouble(self, moment: str) -> None:
+        loop = asyncio.get_running_loop()
+        one = self.draw.choice(self.crew.members)
+        await self._bring(one, moment)
+        self._turn(*(member for member in self.crew.members if member is not one))
+        if moment == "random":
+            await asyncio.sleep(self.draw.uniform(0, SOON))
+        began = loop.time()
         if self.plan.trouble == "pause":
             milliseconds = round(self.plan.pause * 1000)
             await asyncio.to_thread(self.redis.command, "CLIENT", "PAUSE", f"{milliseconds}", "ALL")
         else:
             await asyncio.to_thread(self.redis.stop)
             await asyncio.to_thread(self.redis.start)
+        one.wake()
         reports = await self._reports(self.crew.members)
         async with asyncio.timeout(PATIENCE):
             # A Redis that was empty had no lock either: two may have refreshed.
@@ -244,8 +249,11 @@ class Run:
                 await asyncio.sleep(0.2)
                 self._turn(*self.crew.members, by=0)
                 reports = await self._reports(self.crew.members)
-        self._count(self.plan.trouble, began)
+        self._count(moment, began)
         self._agree(reports)
+        if self.plan.trouble == "pause":
+            # It may not have been needed all that time; the next life has a pause of its own.
+            await asyncio.sleep(max(0.0, began + self.plan.pause - loop.time()))
 
     def _next_life(self) -> None:
         self.clock.advance(LIFE)

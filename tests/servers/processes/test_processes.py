@@ -22,7 +22,7 @@ LIMIT = 3600 if FULL else 240
 
 STORES = ("files", "redis")
 ANSWERED = ("done by the server", "answered")
-#: In a sleep of one process the others wait for files to be unlocked: only Redis has a lease.
+#: Where a process can be frozen.
 SLEEPS = ("before the lock", "not sent yet", "answered", "saved", "random")
 
 
@@ -157,8 +157,8 @@ def test_what_a_sleep_of_two_lives_costs(run):
 
 def test_an_empty_redis_in_every_life_signs_nobody_out(run):
     """Killed, and back with nothing: locks and records are gone, the session is not."""
-    words = size(lives=3, processes=3, tasks=10)
-    figures = run(store="redis", rules="default", trouble="restart", **words)
+    words = size(lives=5, processes=3, tasks=10)
+    figures = run(store="redis", rules="default", trouble="restart", moments=SLEEPS, **words)
 
     assert words["lives"] == figures["lives"]
     assert {} == figures["sign_outs"]
@@ -167,9 +167,10 @@ def test_an_empty_redis_in_every_life_signs_nobody_out(run):
 
 def test_a_redis_that_answers_nobody_signs_nobody_out(run):
     """`CLIENT PAUSE` in the midst of a refresh: for a while there is no new token, then there is."""
-    words = size(lives=2, full=5, processes=2, tasks=10)
+    words = size(lives=3, full=6, processes=2, tasks=10)
     pause = 30 if FULL else 1.5
-    figures = run(store="redis", rules="default", trouble="pause", pause=pause, lease=1, **words)
+    words |= {"pause": pause, "lease": 1, "moments": ("answered", "not sent yet", "random")}
+    figures = run(store="redis", rules="default", trouble="pause", **words)
 
     assert words["lives"] == figures["lives"]
     assert {} == figures["sign_outs"]
