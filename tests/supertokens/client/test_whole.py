@@ -376,6 +376,23 @@ async def test_a_session_that_the_app_ends(whole):
     assert client.session is None
 
 
+async def test_bots_that_start_together_sign_in_once(whole, tmp_path):
+    """One posts to the application's route; the others go on with the session that it brought."""
+    bots = [await whole.client(store=FileStore(tmp_path)) for _ in range(3)]
+    sites = [await whole.http(bot) for bot in bots]
+
+    await asyncio.gather(
+        *(
+            bot.sign_in_once(lambda http=http: whole.get(http, "/login"))
+            for bot, http in zip(bots, sites, strict=True)
+        )
+    )
+
+    assert 1 == whole.paths.count("/login")
+    assert ["ada"] * 3 == [await bot.get_user_id() for bot in bots]
+    assert [200] * 3 == [await whole.get(http, "/x") for http in sites]
+
+
 async def test_a_restart(whole, tmp_path):
     """A bot that comes back finds its session in the store and goes on."""
     first, _ = await whole.signed_in(store=FileStore(tmp_path))
