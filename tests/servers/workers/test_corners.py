@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from async_auth.gotrue import GoTrueClient
-from async_auth.stores import FileStore
+from async_auth.stores import FileStore, RedisStore
 
 REFRESH, SIGN_IN = "/token?grant_type=refresh_token", "/token?grant_type=password"
 GUNICORN = "gunicorn app:app -w 2 -k uvicorn_worker.UvicornWorker"
@@ -97,6 +97,27 @@ async def test_a_client_that_is_made_before_the_fork(deploy, auth_server, begun)
         auth_server.counts[REFRESH],
     )
     assert auth_server.counts["/token"] == auth_server.counts["/token 200"]
+
+
+async def test_a_client_on_redis_that_is_made_before_the_fork(deploy, auth_server, redis_url):
+    """Its connections stay in the master; each worker makes its own."""
+    made = f"""
+from async_auth.stores import RedisStore
+store = RedisStore({redis_url!r})
+auth = GoTrueClient("https://your-project.supabase.co/auth/v1", store=store)
+{IN_A_THREAD}"""
+    deployment = await deploy(f"{GUNICORN} --preload", app=early(made))
+    await deployment.all_at_work(2)
+    await deployment.all_reach(2)
+
+    assert (0, "") == await deployment.stop()
+    async with RedisStore(redis_url) as store:
+        record = await store.load("default")
+    assert [] == deployment.failures
+    assert (1, record.generation - 1) == (
+        auth_server.counts[SIGN_IN],
+        auth_server.counts[REFRESH],
+    )
 
 
 async def test_a_session_in_memory_does_not_survive_a_fork(deploy):
