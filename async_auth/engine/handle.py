@@ -24,7 +24,7 @@ from async_auth.engine.sign_ins import SignIns
 from async_auth.errors import AuthSessionMissing, ConfigurationError, ManagerClosed
 from async_auth.events import Event, SignedIn
 from async_auth.http_messages import Request, Response
-from async_auth.ports import Clock, SessionStore
+from async_auth.ports import Clock, Provider, RefreshLock, SessionStore
 from async_auth.session import AccessToken, Session, Status
 
 
@@ -140,6 +140,22 @@ class SessionHandle:
         if token is None or token.expires_at is None or token.expires_at > now:
             return token
         return None
+
+    @property
+    def lock(self) -> RefreshLock:
+        """Who may refresh the session."""
+        return self._home.ground.lock
+
+    @property
+    def provider(self) -> Provider:
+        """
+        The auth system of the session. No I/O.
+
+        Raises:
+            ConfigurationError: The pool has none for this key.
+            ManagerClosed: After `aclose()`.
+        """
+        return self._made().keeper.shelf.provider
 
     def __repr__(self) -> str:
         session = self.session

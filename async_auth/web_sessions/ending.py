@@ -11,16 +11,14 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from async_auth.engine.pool import PooledSession, SessionPool
 from async_auth.errors import AuthError, StoreError
 from async_auth.session import Session
 from async_auth.web_sessions.index import UserSessions
-
-if TYPE_CHECKING:
-    from async_auth.engine.pool import PooledSession, SessionPool
 
 logger = logging.getLogger("async_auth.web_sessions")
 
@@ -119,7 +117,7 @@ class Ending:
 
     def server_ends_all(self, key: str) -> bool:
         """Say whether the server of a session can be told to end all of its user's."""
-        return takes_scope(self.pool.provider_of(key))
+        return takes_scope(self.pool.session(key).provider)
 
     async def forget(self, user_id: str, keys: list[str]) -> None:
         """Take ended sessions out of a user's list. Never raises: they leave it in the end."""
@@ -136,7 +134,7 @@ class Ending:
 
     def _options(self, key: str, *, everywhere: bool) -> dict[str, Any]:
         scope = "global" if everywhere else "local"
-        return {"scope": scope} if takes_scope(self.pool.provider_of(key)) else {}
+        return {"scope": scope} if takes_scope(self.pool.session(key).provider) else {}
 
 
 async def loaded(handle: PooledSession) -> Session | None:

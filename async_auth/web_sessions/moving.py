@@ -8,8 +8,11 @@ until its cookie is sent nobody knows the new key.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable
+
 from async_auth.engine.shelf import store_error
-from async_auth.errors import AuthSessionMissing, Conflict, TemporaryError
+from async_auth.errors import AuthSessionMissing, Conflict, StoreError, TemporaryError
 from async_auth.ports import RefreshLock, SessionStore
 
 
@@ -35,14 +38,23 @@ async def move(store: SessionStore, lock: RefreshLock, *, old: str, new: str) ->
             raise store_error("read", error) from error
         if record is None:
             raise AuthSessionMissing
+        await _write(store.save(new, record, expected=0))
         try:
-            await store.save(new, record, expected=0)
-            await store.delete(old, expected=record.generation)
-        except Conflict as error:
-            # A sign-in takes no lock. Two keys must not spend one refresh token.
-            await store.delete(new, expected=record.generation)
-            raise TemporaryError(
-                "The session is being changed just now; try again.", retry_after=1.0
-            ) from error
-        except Exception as error:
-            raise store_error("written", error) from error
+            await _write(store.delete(old, expected=record.generation))
+        except (StoreError, TemporaryError):
+            # Two keys must not spend one refresh token.
+            with contextlib.suppress(StoreError, TemporaryError):
+                await _write(store.delete(new, expected=record.generation))
+            raise
+
+
+async def _write(change: Awaitable[None]) -> None:
+    try:
+        await change
+    except Conflict as error:
+        # A sign-in takes no lock.
+        raise TemporaryError(
+            "The session is being changed just now; try again.", retry_after=1.0
+        ) from error
+    except Exception as error:
+        raise store_error("written", error) from error

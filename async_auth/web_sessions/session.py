@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from async_auth.engine.facade import GetToken
+from async_auth.engine.pool import PooledSession
 from async_auth.session import Session
-
-if TYPE_CHECKING:
-    from async_auth.engine.pool import PooledSession
 
 
 class WebSession:

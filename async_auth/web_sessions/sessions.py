@@ -10,15 +10,17 @@ from __future__ import annotations
 import secrets as randomness
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from async_auth.core import jwt
 from async_auth.core.web.cookies import SameSite
 from async_auth.core.web.incoming import Incoming, incoming_of
 from async_auth.core.web.responses import write
 from async_auth.engine import arguments
+from async_auth.engine.pool import PooledSession, SessionPool
 from async_auth.engine.shelf import store_error
 from async_auth.errors import AuthSessionMissing, ConfigurationError, InvalidToken, StoreError
+from async_auth.ports import Record
 from async_auth.session import Session
 from async_auth.web_sessions.cookies import Cookies
 from async_auth.web_sessions.csrf import CsrfMode
@@ -30,9 +32,6 @@ from async_auth.web_sessions.settings import Settings
 from async_auth.web_sessions.signing import Signer
 from async_auth.web_sessions.ticket import ID_BYTES, Ticket, key_of
 from async_auth.web_sessions.visit import Visit, kept_visit
-
-if TYPE_CHECKING:
-    from async_auth.engine.pool import PooledSession, SessionPool
 
 _NONCE_BYTES = 8
 
@@ -56,6 +55,10 @@ def user_id_of(session: Session) -> str | None:
         except InvalidToken:
             return None
     return found if isinstance(found, str) and found else None
+
+
+def _is_of(record: Record | None, session: Session) -> bool:
+    return record is not None and record.sign_in_id == session.sign_in_id
 
 
 class WebSessions:
@@ -138,9 +141,10 @@ class WebSessions:
         signer = Signer(secrets, context=f"{namespace}\x00{self.settings.cookie.name}")
         self.pool = pool
         self.cookies = Cookies(settings=self.settings, signer=signer)
-        self._index = UserSessions(pool.store, namespace, max_sessions)
+        handle = pool.session(namespace)
+        self._store, self._lock, self._now = handle.store, handle.lock, handle.clock.now
+        self._index = UserSessions(self._store, namespace, max_sessions)
         self._ending = Ending(pool, self._index)
-        self._now = pool.clock.now
         self._random = random_bytes
         self._user_id = user_id
         self._look = look
@@ -420,9 +424,13 @@ class WebSessions:
         if ticket is not None:
             handle = self.pool.session(self._key(ticket))
             session = await loaded(handle)
-            if session is None:
+            record = await self._record(handle.key) if look else None
+            if look and session is not None and not _is_of(record, session):
+                await self._overtaken(handle, session, record)
+                session = None
+            elif session is None and record is None:
                 self.cookies.clear_session(visit.outgoing)
-            elif not (look and await self._is_gone(handle.key, session)):
+            if session is not None:
                 visit.web = self._web(handle, session, ticket)
                 now = self._now()
                 if self.settings.lives.wants_renewal(ticket, now):
@@ -430,12 +438,20 @@ class WebSessions:
                     self.cookies.write_session(visit.outgoing, visit.ticket, now)
         visit.opened = True
 
-    async def _is_gone(self, key: str, session: Session) -> bool:
+    async def _record(self, key: str) -> Record | None:
         try:
-            record = await self.pool.store.load(key)
+            return await self._store.load(key)
         except Exception as error:
             raise store_error("read", error) from error
-        return record is None or record.sign_in_id != session.sign_in_id
+
+    async def _overtaken(
+        self, handle: PooledSession, session: Session, record: Record | None
+    ) -> None:
+        """Hand out nothing of a session in memory that is not the stored one."""
+        # A record that is missing may have been lost, and what that means is the pool's to say. If
+        # there is another sign-in, made on another replica, the pool loads that in a while.
+        if record is not None:
+            await handle.discard(session, reason="elsewhere")
 
     def _web(self, handle: PooledSession, session: Session, ticket: Ticket) -> WebSession:
         return WebSession(
@@ -462,7 +478,7 @@ class WebSessions:
         self, old: Ticket, session: Session, new: Ticket
     ) -> tuple[PooledSession, Ticket]:
         old_key, key = self._key(old), self._key(new)
-        await move(self.pool.store, self.pool.lock, old=old_key, new=key)
+        await move(self._store, self._lock, old=old_key, new=key)
         # Here at once; elsewhere the store tells.
         await self.pool.session(old_key).discard(session, reason="elsewhere")
         return self.pool.session(key), new

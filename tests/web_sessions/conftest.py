@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from multidict import CIMultiDict
 
+from async_auth import SessionPool
 from async_auth.core.web.incoming import Incoming
-from async_auth.engine.pool import SessionPool
 from async_auth.gotrue import GoTrueClient, GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
 from async_auth.stores import MemoryStore

@@ -322,6 +322,37 @@ async def test_a_rotation_that_fails_leaves_the_cookie(world):
     assert await sessions.open(browser.request())
 
 
+async def test_a_rotated_cookie_is_worthless_at_once_where_nobody_looks(world):
+    """What was in memory under the old key is gone with it."""
+    sessions = await world.sessions(look=False)
+    browser = await world.signed_in(sessions)
+    old = world.browser()
+    old.cookies = dict(browser.cookies)
+
+    await browser.ask(sessions.rotate)
+
+    assert await sessions.open(old.request()) is None
+    assert await sessions.open(browser.request())
+
+
+async def test_a_sign_in_under_the_same_key(world):
+    """A replica that knows the old one hands nothing of it out; a new cookie opens it there."""
+    store = MemoryStore()
+    here, there = [await world.sessions(store) for _ in range(2)]
+    browser = await world.signed_in(here)
+    web = await here.open(browser.request())
+    assert await there.open(browser.request())
+    await web.handle.adopt(tokens := await world.tokens())
+
+    for _ in range(2):
+        assert await browser.ask(there.open, method="GET") is None
+    assert browser.cookies
+
+    await browser.ask(here.rotate)
+    found = await browser.ask(there.open, method="GET")
+    assert tokens.access_token == (await found.get_token()).value
+
+
 # Lives.
 
 
@@ -524,6 +555,19 @@ async def test_a_user_has_so_many_sessions_at_most(world):
     assert 2 == len(await sessions.sessions_of(found[2].user_id))
 
 
+async def test_sessions_that_have_run_out_are_not_listed(world):
+    """They end when the user signs in again."""
+    sessions = await world.sessions(store := CountingStore(), max_age=1000)
+    user = (await sessions.open((await world.signed_in(sessions)).request())).user_id
+    world.clock.advance(1000)
+    assert () == await sessions.sessions_of(user)
+    assert 1 == len(store.keys)
+
+    await world.signed_in(sessions)
+
+    assert 1 == len(store.keys) == len(await sessions.sessions_of(user))
+
+
 async def test_sessions_of_nobody_in_particular(world):
     """A session that does not say whose it is can be signed out, though not with others."""
     sessions = await world.sessions(user_id=lambda _session: None)
@@ -573,7 +617,7 @@ async def test_a_sign_in_goes_on_in_another_request(world):
     here, there = [await world.sessions(store) for _ in range(2)]
     browser, response = world.browser(), world.answer()
     async with here.signing_in(browser.request("POST"), response) as first:
-        await here.pool.store.save(f"{first.key}.pkce", await _some_record(store), expected=0)
+        await store.save(f"{first.key}.pkce", await _some_record(store), expected=0)
     browser.take(response)
     assert [here.settings.flow.name] == list(browser.cookies)
     assert await here.open(browser.request()) is None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from async_auth import StoreError
-from async_auth.engine.pool import SessionPool
+from async_auth import SessionPool, StoreError
 from async_auth.gotrue import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
 from async_auth.integrations.starlette import WebSessionMiddleware, web_session_required

@@ -15,8 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
-from async_auth import SignInRequired, StoreError, TemporaryError
-from async_auth.engine.pool import SessionPool
+from async_auth import SessionPool, SignInRequired, StoreError, TemporaryError
 from async_auth.gotrue import GoTrueClient, GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
 from async_auth.integrations import aiohttp as for_aiohttp
