@@ -23,7 +23,9 @@ from async_auth.core.jwt import base64url
 from async_auth.core.web.incoming import Incoming
 from async_auth.core.web.outgoing import Outgoing
 from async_auth.core.web.responses import write
-from async_auth.stores import MemoryStore
+from async_auth.events import SignedOut
+from async_auth.stores import FileStore, MemoryStore
+from async_auth.testing import EventRecorder
 from async_auth.web_sessions import CrossSiteRequest, WebSessions, user_id_of
 from async_auth.web_sessions.cookies import Cookies
 from async_auth.web_sessions.ticket import Ticket
@@ -463,6 +465,21 @@ async def test_looking_can_be_left_to_the_pool(world):
     await browser.ask(here.sign_out)
 
     assert await there.open(copy.request(), look=True) is None
+
+
+async def test_a_store_that_tells_spares_the_look(world, tmp_path):
+    """The pool hears of the sign-out, and the cookie is worth nothing without a read."""
+    here, there = [await world.sessions(FileStore(tmp_path), look=False) for _ in range(2)]
+    browser = await world.signed_in(here)
+    copy = world.browser()
+    copy.cookies = dict(browser.cookies)
+    web = await there.open(copy.request())
+
+    async with EventRecorder(web.handle) as recorder:
+        await browser.ask(here.sign_out, everywhere=True)
+        await recorder.wait_for(SignedOut)
+
+    assert await there.open(copy.request()) is None
 
 
 async def test_signing_out_without_a_session(world):

@@ -14,8 +14,9 @@ from fastapi import Depends, FastAPI, Request, WebSocket
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
+from yarl import URL
 
-from async_auth import SessionPool, SignInRequired, StoreError, TemporaryError
+from async_auth import AuthError, SessionPool, SignInRequired, StoreError, TemporaryError
 from async_auth.gotrue import GoTrueClient, GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
 from async_auth.integrations import aiohttp as for_aiohttp
@@ -33,17 +34,38 @@ FRAMEWORKS = ("aiohttp", "starlette", "fastapi")
 class Behind:
     """What happens behind the routes, whatever the framework."""
 
-    def __init__(self, sessions: WebSessions, server: GoTrueServer, clock: ManualClock) -> None:
+    def __init__(self, sessions: WebSessions, server: GoTrueServer) -> None:
         self.sessions = sessions
         self.server = server
-        self.clock = clock
+
+    def client(self, handle: Any) -> GoTrueClient:
+        """Return a client that works on a session of the pool's."""
+        return GoTrueClient(self.server.url, pool=self.sessions.pool, key=handle.key)
 
     async def login(self, request: Any) -> dict[str, Any]:
-        """Sign in with a password."""
-        async with GoTrueClient(self.server.url, auto_refresh=False, clock=self.clock) as client:
-            found = await client.sign_in_with_password(email=EMAIL, password=PASSWORD)
-        session = await self.sessions.sign_in(request, session=found.session)
-        return {"user": session.user_id}
+        """Sign in with a password; it may be the wrong one."""
+        password = request.headers.get("x-password", PASSWORD)
+        async with self.sessions.signing_in(request) as handle:
+            found = await self.client(handle).sign_in_with_password(email=EMAIL, password=password)
+        return {"user": found.user.id}
+
+    async def leave(self, request: Any) -> dict[str, Any]:
+        """Begin a sign-in that goes on at a provider's page."""
+        async with self.sessions.signing_in(request) as handle:
+            found = await self.client(handle).sign_in_with_oauth(
+                "github", redirect_to="https://app.example.com/back"
+            )
+        return {"url": found.url}
+
+    async def back(self, request: Any) -> dict[str, Any]:
+        """Finish it with what the browser has brought; without that, fail."""
+        try:
+            async with self.sessions.signing_in(request) as handle:
+                code = request.headers["x-code"]
+                found = await self.client(handle).exchange_code_for_session(code)
+        except AuthError as error:
+            return {"refused": error.code}
+        return {"user": found.user.id}
 
     async def logout(self, request: Any) -> dict[str, Any]:
         """Sign out here, or everywhere."""
@@ -126,6 +148,8 @@ def aiohttp_app(behind: Behind) -> web.Application:  # noqa: C901 - a function f
     app.add_routes(
         [
             web.post("/login", of_request(behind.login)),
+            web.post("/leave", of_request(behind.leave)),
+            web.get("/back", of_request(behind.back)),
             web.post("/logout", of_request(behind.logout)),
             web.post("/rotate", of_request(behind.rotate)),
             web.get("/me", me),
@@ -193,6 +217,8 @@ def starlette_app(behind: Behind) -> Starlette:  # noqa: C901 - a function for e
     app = Starlette(
         routes=[
             Route("/login", of_request(behind.login), methods=["POST"]),
+            Route("/leave", of_request(behind.leave), methods=["POST"]),
+            Route("/back", of_request(behind.back)),
             Route("/logout", of_request(behind.logout), methods=["POST"]),
             Route("/rotate", of_request(behind.rotate), methods=["POST"]),
             Route("/me", me, methods=["GET", "POST"]),
@@ -220,6 +246,14 @@ def fastapi_app(behind: Behind) -> FastAPI:  # noqa: C901 - a function for each 
     @app.post("/login")
     async def login(request: Request) -> Any:
         return await behind.login(request)
+
+    @app.post("/leave")
+    async def leave(request: Request) -> Any:
+        return await behind.leave(request)
+
+    @app.get("/back")
+    async def back(request: Request) -> Any:
+        return await behind.back(request)
 
     @app.post("/logout")
     async def logout(request: Request) -> Any:
@@ -321,6 +355,14 @@ class Browser:
         assert 200 == (await self.ask("/login", "POST")).status
         return self
 
+    async def travel(self, url: str) -> str:
+        """Follow a page of the auth server's until it leads back; return the code it brings."""
+        async with self.http.get(url, allow_redirects=False) as response:
+            location = URL(response.headers["Location"])
+        if location.host == "app.example.com":
+            return location.query["code"]
+        return await self.travel(str(location))
+
     def copy(self) -> Browser:
         """Return a browser that has got hold of the cookies."""
         thief = Browser(self.http, self.url)
@@ -373,7 +415,7 @@ async def place(framework: str, serve_asgi: Any) -> Any:
             pool = await exits.enter_async_context(SessionPool(provider, store=store, clock=clock))
             options = {"secrets": [SECRET], "origins": "http://127.0.0.1:1", **options}
             sessions = WebSessions(pool, **options)
-            app = APPS[framework](Behind(sessions, server, clock))
+            app = APPS[framework](Behind(sessions, server))
             if not isinstance(app, web.Application):
                 return sessions, await serve_asgi(app)
             runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)

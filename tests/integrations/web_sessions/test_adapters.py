@@ -114,6 +114,49 @@ async def test_signing_out_everywhere(place):
             assert 401 == (await copy.copy().ask("/me")).status
 
 
+async def test_a_provider_s_page(place):
+    """The browser leaves one replica and comes back to another, which signs it in."""
+    await place.replica()
+    place.server.provider.sign_in_as("ada@example.com")
+    browser = place.browser()
+    begun = await browser.ask("/leave", "POST")
+    code = await browser.travel(begun.json["url"])
+    flow, browser.url = browser.copy(), place.urls[1]
+    assert 401 == (await browser.ask("/me")).status
+
+    done = await browser.ask("/back", site="cross-site", x_code=code)
+
+    assert (200, done.json["user"]) == (
+        (me := await browser.ask("/me")).status,
+        me.json["user"],
+    )
+    assert ["session"] == list(browser.cookies)
+    flow.cookies["session"] = flow.cookies["session-sign-in"]
+    assert 401 == (await flow.ask("/me")).status
+
+
+async def test_a_code_in_another_browser(place):
+    """Whoever has not begun a sign-in cannot be made to finish it."""
+    place.server.provider.sign_in_as("ada@example.com")
+    attacker, victim = place.browser(), place.browser()
+    code = await attacker.travel((await attacker.ask("/leave", "POST")).json["url"])
+
+    answer = await victim.ask("/back", site="cross-site", x_code=code)
+
+    assert {"refused": "pkce_code_verifier_not_found"} == answer.json
+    assert ({}, []) == (victim.cookies, answer.cookies)
+
+
+async def test_a_sign_in_that_fails(place):
+    """It leaves the session that there is, and gives no cookie."""
+    browser = await place.browser().sign_in()
+
+    answer = await browser.ask("/login", "POST", x_password="wrong")
+
+    assert (500, []) == (answer.status, answer.cookies)
+    assert 200 == (await browser.ask("/me")).status
+
+
 async def test_rotation(place):
     """The old cookie is worth nothing, the new one opens the same session."""
     browser = await place.browser().sign_in()
