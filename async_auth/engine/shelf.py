@@ -218,12 +218,15 @@ class Shelf:
         """
         for _ in range(_WRITES):
             record = await self._record()
-            if record is None or record.sign_in_id != sign_in_id:
-                return
-            if up_to is not None and record.generation > up_to:
+            generation = 0 if record is None else record.generation
+            if record is None:
+                # Of what the store has lost others may have a copy, which must not come back.
+                if up_to is not None or await self._removed() is not False:
+                    return
+            elif record.sign_in_id != sign_in_id or (up_to is not None and generation > up_to):
                 return
             try:
-                await self._delete(record.generation)
+                await self._delete(generation)
             except Conflict:
                 continue
             return

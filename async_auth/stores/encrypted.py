@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from logging import getLogger
 
-from async_auth.errors import Conflict
+from async_auth.errors import ConfigurationError, Conflict
 from async_auth.ports import Record, RefreshLock, SessionStore, SharedWatch, WatchableStore
 from async_auth.stores.copies import copy_record
 from async_auth.stores.encryption_keys import EncryptionKeys
@@ -46,11 +46,19 @@ class EncryptedStore:
         accept_plain: Whether to read records that were never encrypted, as on the day on which
             encryption begins. They are encrypted at the next save. Whoever can write to *inner*
             can then plant a session.
+
+    Raises:
+        ConfigurationError: *inner* is no store, or *keys* are no EncryptionKeys.
     """
 
     def __init__(
         self, inner: SessionStore, keys: EncryptionKeys, *, accept_plain: bool = False
     ) -> None:
+        if not all(callable(getattr(inner, name, None)) for name in ("load", "save", "delete")):
+            raise ConfigurationError("inner: must be a store, such as FileStore().")
+        if not isinstance(keys, EncryptionKeys):
+            # Not shown: it may be a key.
+            raise ConfigurationError("keys: must be EncryptionKeys, such as EncryptionKeys(key).")
         self._inner = inner
         self._keys = keys
         self._accept_plain = accept_plain

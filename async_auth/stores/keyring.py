@@ -251,7 +251,8 @@ def put_stamp(path: Path) -> None:
 
 def service_folder(service: str, folder: str | os.PathLike[str] | None) -> Path:
     """Return where the lock files of *service* are, or raise ConfigurationError."""
-    if not service.strip():
+    given: object = service
+    if not isinstance(given, str) or not given.strip():
         raise ConfigurationError(f"service: must be a name for the keyring; got {service!r}.")
     return resolve(folder) / f"keyring-{file_name(service)}"
 

@@ -49,6 +49,7 @@ class TellingStore:
     async def delete(self, key, *, expected):
         """See `SessionStore.delete`."""
         await self.inner.delete(key, expected=expected)
+        self.removal = True
         self.ring()
 
     async def removed(self, key):
@@ -272,6 +273,18 @@ async def test_a_store_that_was_emptied_gets_the_session_back(pair, store, settl
     assert 1 == await store.inner.generation()
     assert [[], []] == [events() for events in seen]
     assert one.session == two.session
+
+
+async def test_a_sign_out_of_what_was_lost_is_heard(pair, store, settle, watch):
+    """Whoever signs out while the store is empty has signed out for all: nothing comes back."""
+    one, two = pair
+    seen = watch(two)
+    await store.lose()
+    await one.sign_out()
+    await settle()
+
+    assert ["elsewhere"] == [event.reason for event in seen()]
+    assert None is await store.inner.generation()
 
 
 async def test_a_store_that_takes_nothing_back_is_told_and_tried_again(

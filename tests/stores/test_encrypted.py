@@ -7,7 +7,7 @@ import asyncio
 import attrs
 import pytest
 
-from async_auth.errors import Conflict, StoreError
+from async_auth.errors import ConfigurationError, Conflict, StoreError
 from async_auth.ports import WatchableStore
 from async_auth.stores import EncryptedStore, EncryptionKeys, FileStore, MemoryStore
 
@@ -288,3 +288,13 @@ async def test_what_a_stranger_changed_was_not_removed(tmp_path, make_record):
     assert not await store.removed("key")
     await store.delete("key", expected=1)
     assert await store.removed("key")
+
+
+def test_what_is_no_store_and_what_are_no_keys_is_refused():
+    """At once, and without showing what was given: it may be a key."""
+    with pytest.raises(ConfigurationError, match="inner: must be a store"):
+        EncryptedStore(SECRET, EncryptionKeys(OLD))
+    with pytest.raises(ConfigurationError, match="keys: must be EncryptionKeys") as caught:
+        EncryptedStore(MemoryStore(), OLD)
+
+    assert OLD not in str(caught.value)

@@ -145,7 +145,7 @@ def test_the_fallback_is_chosen_by_the_caller(tmp_path, backend, caplog):
     assert "Sessions are kept in FileStore" in caplog.text
 
 
-@pytest.mark.parametrize("service", ["", "  "])
+@pytest.mark.parametrize("service", ["", "  ", None, 3])
 def test_a_service_has_a_name(tmp_path, backend, service):
     """An empty service is a ConfigurationError; or_else() does not hide it."""
     with pytest.raises(ConfigurationError, match="service: "):

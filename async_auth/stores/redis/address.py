@@ -106,7 +106,9 @@ def refuse_other_kinds(scheme: str, rest: str) -> None:
             "each with a server of its own."
         )
     if scheme not in SCHEMES:
-        raise ConfigurationError("url: must begin with redis://, rediss:// (TLS) or unix://.")
+        raise ConfigurationError(
+            "url: must begin with redis://, rediss:// (TLS), valkey://, valkeys:// (TLS) or unix://."
+        )
     if "," in rest.partition("/")[0].rpartition("@")[2]:
         raise ConfigurationError(
             "url: must name one server; several hosts mean a Sentinel or a Cluster. For Sentinel, "

@@ -16,8 +16,9 @@ ADVICE = {
     "MISCONF": "it cannot save to its disk; look at its log",
     "MOVED": "it belongs to a Redis Cluster, which is not supported",
     "NOAUTH": "it wants a password; put it into the URL",
-    "NOPERM": "this user needs the commands eval, evalsha, hget, hexists, ping, subscribe, "
-    "unsubscribe, those in the scripts, and the keys and channels of the prefix",
+    "NOPERM": "this user needs the keys and channels that begin with the prefix, and the commands "
+    "eval, evalsha, get, set, del, pexpire, persist, hget, hmget, hset, hdel, hexists, publish, "
+    "subscribe, unsubscribe and ping",
     "NOREPLICAS": "too few of its replicas are there",
     "OOM": "it is out of memory; raise maxmemory",
     "READONLY": "it is a replica; name the primary",

@@ -35,7 +35,7 @@ class Script:
 
 
 #: Arguments: expected generation ('' for any), generation, sign-in, record, name of this write,
-#: channel. Tells `<generation> <sign-in>`. Returns 1, or the generation that is there instead
+#: channel, milliseconds after which it expires ('' for never). Tells `<generation> <sign-in>`. Returns 1, or the generation that is there instead
 #: ('0': none), with a '!' before it if it is the right one of another sign-in.
 SAVE = Script("""\
 local stored = redis.call('HMGET', KEYS[1], 'generation', 'sign_in', 'write')
@@ -48,19 +48,23 @@ end
 redis.call('HDEL', KEYS[1], 'removed')
 redis.call('HSET', KEYS[1], 'generation', ARGV[2], 'sign_in', ARGV[3], 'record', ARGV[4],
   'write', ARGV[5])
-redis.call('PERSIST', KEYS[1])
+if ARGV[7] == '' then
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('PEXPIRE', KEYS[1], ARGV[7])
+end
 redis.call('PUBLISH', ARGV[6], ARGV[2] .. ' ' .. ARGV[3])
 return 1
 """)
 
-#: Arguments: expected generation ('' for any), milliseconds for which to remember the removal,
-#: channel. Tells `0`. Returns 1, or the generation that is there instead.
+#: Arguments: expected generation ('' for any, '0' for none), milliseconds for which to remember
+#: the removal, channel. Tells `0`. Returns 1, or the generation that is there instead. A removal
+#: of nothing is remembered as well: Redis may have lost what somebody else still has.
 REMOVE = Script("""\
 local found = redis.call('HGET', KEYS[1], 'generation')
-if not found then return 1 end
-if ARGV[1] ~= '' and found ~= ARGV[1] then return found end
+if found and ARGV[1] ~= '' and found ~= ARGV[1] then return found end
 redis.call('HDEL', KEYS[1], 'generation', 'sign_in', 'record', 'write')
-redis.call('HSET', KEYS[1], 'removed', found)
+redis.call('HSET', KEYS[1], 'removed', found or '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PUBLISH', ARGV[3], '0')
 return 1

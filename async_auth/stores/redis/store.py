@@ -57,6 +57,10 @@ class RedisStore:
         lease: Seconds after which a lock's holder that is gone loses it; renewed at a third. A
             refresh may take longer than that.
         timeout: Seconds that one call may take.
+        expire_after: Seconds after its last save, and so after the last refresh, after which
+            Redis forgets a session that nobody has signed out of; `None` for never. Give more
+            than the refresh token lives: what Redis has forgotten is no sign-out to those who
+            still have it in memory, but signed out for all others.
         client: A `redis.asyncio.Redis` of yours instead of *url*, such as a Sentinel's
             `master_for()` gives. It is never closed by us, and serves one event loop only.
 
@@ -75,6 +79,7 @@ class RedisStore:
         prefix: str = "async_auth",
         lease: float = 10.0,
         timeout: float = 5.0,
+        expire_after: float | None = None,
         client: Redis | None = None,
     ):
         if (url is None) is (client is None):
@@ -82,6 +87,9 @@ class RedisStore:
         self._names = Names(prefix)
         check_seconds("lease", lease)
         check_seconds("timeout", timeout)
+        if expire_after is not None:
+            check_seconds("expire_after", expire_after)
+        self._expire_after = "" if expire_after is None else as_milliseconds(expire_after)
         address = None if url is None else parse_address(url)
         if address is not None:
             check_client(address.url)
@@ -154,6 +162,7 @@ class RedisStore:
             content,
             secrets.token_hex(16),
             self._names.changed(key),
+            self._expire_after,
         )
         check_outcome(found, expected)
 
@@ -161,11 +170,11 @@ class RedisStore:
         """
         Remove the record under *key* if the stored generation is *expected*.
 
-        That it was removed is remembered for a week: see `removed()`.
+        That it was removed is remembered for a week, also if nothing is there: see `removed()`.
 
         Args:
             key: Any string; nothing there is no error.
-            expected: The generation to remove; `None` for whatever is there.
+            expected: The generation to remove; 0 if nothing may be there; `None` for whatever is.
 
         Raises:
             Conflict: Another generation is stored; nothing was changed.
@@ -175,7 +184,7 @@ class RedisStore:
             REMOVE,
             self._names.session(key),
             as_text(expected),
-            str(round(REMOVED_FOR * 1000)),
+            as_milliseconds(REMOVED_FOR),
             self._names.changed(key),
         )
         check_outcome(found, expected)
@@ -281,6 +290,11 @@ def check_seconds(name: str, value: float) -> None:
     number = not isinstance(value, bool) and isinstance(value, int | float)
     if not number or not 0 < value < math.inf:
         raise ConfigurationError(f"{name}: must be a number of seconds above 0; got {value!r}.")
+
+
+def as_milliseconds(seconds: float) -> str:
+    """Return *seconds*, above 0, as Redis takes them."""
+    return str(max(1, round(seconds * 1000)))
 
 
 def as_text(expected: int | None) -> str:

@@ -238,6 +238,73 @@ async def test_a_removal_is_told_from_a_loss(store, redis_server):
     assert not await store.removed("key")
 
 
+async def test_what_was_lost_and_is_removed_is_removed(store):
+    """Whoever signs out of what Redis has lost has signed out for those who still have it."""
+    await store.delete("key", expected=0)
+    assert await store.removed("key")
+
+    await store.save("key", record(1), expected=0)
+    with pytest.raises(Conflict, match="generation 1 where no session was expected"):
+        await store.delete("key", expected=0)
+    assert record(1) == await store.load("key")
+
+
+async def test_a_session_expires_if_that_is_wanted(open_store, redis_server):
+    """Counted from its last save; it is lost then, and nobody has signed out of it."""
+    async with open_store(expire_after=0.05) as brief, open_store() as lasting:
+        await brief.save("key", record(1), expected=0)
+        assert 0 < int(redis_server.command("PTTL", "async_auth{:key}:session")[1:]) <= 50
+        await lasting.save("key", record(2), expected=1)
+        assert ":-1" == redis_server.command("PTTL", "async_auth{:key}:session").strip()
+        await brief.save("key", record(3), expected=2)
+        await asyncio.sleep(0.2)
+
+        assert None is await lasting.load("key")
+        assert not await lasting.removed("key")
+
+
+async def test_a_user_with_few_rights_is_enough(open_store, redis_server):
+    """What the error about missing rights names is all that is needed."""
+    async with open_store() as store:
+        redis_server.command("ACL", "SETUSER", "few", "reset", "on", ">secret", "~x", "+hget")
+        url = f"redis://few:secret@127.0.0.1:{redis_server.port}/0"
+        async with RedisStore(url) as few:
+            with pytest.raises(StoreError, match="this user needs") as caught:
+                await few.load("key")
+        assert "NOPERM" == caught.value.code
+        words = caught.value.message.partition("the commands ")[2].rstrip(".")
+        commands = words.replace(" and ", ", ").split(", ")
+        rights = ["~async_auth*", "&async_auth*", *(f"+{name.strip()}" for name in commands)]
+        redis_server.command("ACL", "SETUSER", "few", "reset", "on", ">secret", *rights)
+        async with RedisStore(url, expire_after=60.0) as few:
+            stream = few.watch("key")
+            assert None is await next_of(stream)
+            async with few.lock.hold("key") as hold:
+                await few.save("key", record(1), expected=0)
+                assert await hold._renew()  # noqa: SLF001 - as its task would
+            assert record(1) == await next_of(stream)
+            redis_server.command("HSET", "async_auth{:key}:session", "record", "damaged")
+            assert None is await few.load("key")
+            await few.delete("key", expected=None)
+            assert await few.removed("key")
+            await stream.aclose()
+        await store.save("key", record(1), expected=0)
+        redis_server.command("ACL", "DELUSER", "few")
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_both_protocols_serve(redis_server, protocol):
+    """What the URL asks for is spoken."""
+    async with RedisStore(f"{redis_server.url}?protocol={protocol}") as store:
+        stream = store.watch("key")
+        assert None is await next_of(stream)
+        await store.save("key", record(1), expected=0)
+        assert record(1) == await next_of(stream)
+        async with store.lock.hold("key"):
+            pass
+        await stream.aclose()
+
+
 async def test_a_late_writer_of_another_sign_in_is_refused(store):
     """The right generation of another sign-in is a conflict: nobody's session is overwritten."""
     await store.save("key", record(3, "new"), expected=0)

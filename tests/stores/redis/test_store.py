@@ -46,6 +46,7 @@ def test_it_says_where_it_is_and_no_secret():
         ({"url": URL, "lease": True}, "lease: "),
         ({"url": URL, "lease": float("inf")}, "lease: "),
         ({"url": URL, "timeout": -1.0}, "timeout: "),
+        ({"url": URL, "expire_after": 0}, "expire_after: "),
         ({"url": URL, "timeout": "5"}, "timeout: "),
         ({"url": f"{URL}?protocol=9"}, "url: redis-py does not accept it"),
     ],
