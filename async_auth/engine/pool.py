@@ -123,11 +123,12 @@ class SessionPool:
         return len(self._members)
 
     def __repr__(self) -> str:
-        turnstile, count = self._home.ground.turnstile, len(self._home.ground.broadcast)
+        ground = self._home.ground
+        turnstile, count = ground.turnstile, len(ground.broadcast)
+        inside, waiting = (0, 0) if turnstile is None else (turnstile.inside, len(turnstile))
         state = "closed" if self._home.closed else f"{len(self)} in memory"
         return (
-            f"<SessionPool: {state}, {turnstile.inside if turnstile else 0} refreshing, "
-            f"{len(turnstile) if turnstile else 0} waiting, "
+            f"<SessionPool: {state}, {inside} refreshing, {waiting} waiting, "
             f"{count} subscriber{'' if count == 1 else 's'}>"
         )
 
