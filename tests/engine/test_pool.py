@@ -270,7 +270,7 @@ async def test_a_sign_out_wins_over_a_sign_in_that_was_begun_before_it(make_pool
         await handle.adopt(server.sign_in(), order=order)
 
 
-async def test_it_tells_of_itself_in_counts(make_pool, server):
+async def test_it_tells_of_itself_in_counts(make_pool, server, settle):
     """How many, and nothing of whom."""
     pool = make_pool()
     assert pool
@@ -279,8 +279,7 @@ async def test_it_tells_of_itself_in_counts(make_pool, server):
     stream = pool.events()
     server.gate = asyncio.Event()
     refreshing = asyncio.ensure_future(pool.session("ann").refresh_session())
-    while not server.requests:
-        await asyncio.sleep(0)
+    await settle()
 
     told = repr(pool), repr(pool.session("ann"))
     server.gate.set()
@@ -389,7 +388,7 @@ async def _coroutine(_):
 
 
 @pytest.mark.parametrize(
-    ("provider", "words"),
+    "provider, words",
     [
         (lambda key: {}[key], "provider function failed for session 'ann' (KeyError)"),
         (lambda _: None, "provider must have"),
@@ -427,7 +426,7 @@ async def test_an_error_of_ours_from_a_provider_function_is_raised_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
+    "options, named",
     [
         ({"provider": object()}, "provider"),
         ({"provider": None}, "provider"),
@@ -467,7 +466,7 @@ async def test_a_key_is_text(make_pool, key):
         await pool.get_token(key)
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, 0.1), (0, 0), (0.25, 0.25)])
+@pytest.mark.parametrize("given, used", [(None, 0.1), (0, 0), (0.25, 0.25)])
 def test_a_pool_spreads_by_a_tenth_unless_it_is_told_otherwise(tiny_provider, given, used):
     """A manager of one session has nobody to part from."""
     pool = SessionPool(tiny_provider(), policy=RefreshPolicy(spread=given))
