@@ -231,7 +231,12 @@ class Keeper:
         self._land(flight, result, error)
 
     def _land(
-        self, flight: Flight[Session], result: Session | None, error: Exception | None
+        self,
+        flight: Flight[Session],
+        result: Session | None,
+        error: Exception | None,
+        *,
+        torn: bool = False,
     ) -> None:
         flights, flying = self._flights or {}, self._flying or set()
         landed = flight in flying
@@ -245,13 +250,20 @@ class Keeper:
         self.flush()
         flight.settle(result, error)
         self.arm()
+        turnstile = self.ground.turnstile
         # One of a loop that is gone is counted no more.
-        if landed and self.ground.turnstile is not None:
-            self.ground.turnstile.leave()
+        if not landed or turnstile is None:
+            return
+        if torn:
+            # Perhaps with its loop, and all others with it: the next one is let in by the
+            # scheduler, if that lives on, and spends no token whose answer nobody would read.
+            self.ground.scheduler.call_at(self.ground.now(), turnstile.leave)
+        else:
+            turnstile.leave()
 
     def _fallen(self, flight: Flight[Session], _: asyncio.Task[None]) -> None:
         if self._flying and flight in self._flying:
-            self._land(flight, None, interrupted(self.state))
+            self._land(flight, None, interrupted(self.state), torn=True)
 
     def also_spends(self, flight: Flight[Session], refresh_token: str | None) -> None:
         """Note that a flight under way has come to spend another token."""

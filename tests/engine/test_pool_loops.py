@@ -1,0 +1,183 @@
+"""A pool in event loops as programs have them: replaced, another thread's, forked, dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import weakref
+
+import pytest
+
+from async_auth import ConfigurationError, ManagerClosed, RefreshPolicy, SessionPool
+from async_auth.stores import MemoryStore
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+
+
+@pytest.fixture
+def make(clock, server, tiny_provider):
+    """Return a function that makes a pool outside of any loop; nobody closes it."""
+
+    def make(**options):
+        options = {
+            "transport": server,
+            "clock": clock,
+            "policy": RefreshPolicy(jitter=0, spread=0),
+            "random": lambda: 0.0,
+            **options,
+        }
+        return SessionPool(tiny_provider(), **options)
+
+    return make
+
+
+def tasks_of_ours():
+    """Return the names of our tasks that have not ended."""
+    return sorted(t.get_name() for t in asyncio.all_tasks() if "async_auth" in t.get_name())
+
+
+async def settle():
+    """Let everything that is ready run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def test_it_follows_into_another_loop(make, server, clock):
+    """With its sessions, their timers and its idle times."""
+    pool = make(active_for=5000, idle_after=5000)
+
+    async def first():
+        for key in ("ann", "bob"):
+            await pool.session(key).adopt(server.sign_in(key))
+
+    async def second():
+        await pool.start()
+        await clock.run(3590)
+        assert 2 == len(server.requests)
+        assert {2} == {(await pool.get_token(key)).generation for key in ("ann", "bob")}
+        await clock.run(10_000)
+        assert 0 == len(pool)
+        await pool.aclose()
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+def test_a_flight_of_a_loop_that_is_gone_holds_no_turn(make, server):
+    """Nor does one that waited for its turn there."""
+    pool = make(max_refreshes=1, auto_refresh=False)
+
+    async def first():
+        for key in ("ann", "bob"):
+            await pool.session(key).adopt(server.sign_in(key))
+        server.gate = asyncio.Event()
+        for key in ("ann", "bob"):
+            asyncio.ensure_future(pool.session(key).refresh_session()).set_name(key)
+        await settle()
+        assert 1 == len(server.requests)
+
+    async def second():
+        server.gate = None
+        assert 2 == (await pool.session("bob").refresh_session()).generation
+        await pool.aclose()
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+async def test_another_threads_loop_gets_a_clear_error(make, server):
+    """And may close it."""
+    pool = make()
+    await pool.session("ann").adopt(server.sign_in("ann"))
+    caught = []
+
+    def other():
+        async def use():
+            with pytest.raises(ConfigurationError) as raised:
+                await pool.get_token("ann", min_ttl=1)
+            caught.append(str(raised.value))
+            await pool.aclose()
+
+        asyncio.run(use())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    while thread.is_alive():  # noqa: ASYNC110 - a thread sets no event of a loop
+        await asyncio.sleep(0.001)
+
+    assert "another thread" in caught[0]
+    with pytest.raises(ManagerClosed):
+        await pool.get_token("ann")
+    assert [] == tasks_of_ours()
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_a_forked_child_with_a_memory_store_is_told_so(make, server, signed_in):
+    """Once there is a session that it would share with its parent."""
+    pool = make()
+
+    async def parent():
+        await pool.start()
+        if signed_in:
+            await pool.session("ann").adopt(server.sign_in("ann"))
+
+    async def child():
+        try:
+            await pool.session("bob").start()
+        except ConfigurationError:
+            return 7
+        return 8
+
+    asyncio.run(parent())
+    pid = os.fork()
+    if not pid:
+        os._exit(asyncio.run(child()))
+    assert (7 if signed_in else 8) == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+async def test_a_dropped_pool_is_collected_and_its_tasks_end(make, server, clock):
+    """A refresh that was sent is stored first; nothing is sent any more."""
+    store = MemoryStore()
+    pool = make(store=store)
+    for key in ("ann", "bob"):
+        await pool.session(key).adopt(server.sign_in(key))
+    server.gate = asyncio.Event()
+    call = asyncio.ensure_future(pool.session("ann").refresh_session())
+    await settle()
+    call.cancel()
+    await settle()
+    gone = weakref.ref(pool)
+    del pool, call
+    gc.collect()
+    assert gone() is None
+    await settle()
+    server.gate.set()
+    await settle()
+
+    assert [] == tasks_of_ours()
+    assert 2 == (await store.load("ann")).generation
+    await clock.run(7200)
+    assert 1 == len(server.requests)
+
+
+async def test_a_handle_or_a_stream_keeps_its_pool(make, server, clock):
+    """Whoever holds one of them need not hold the pool as well."""
+    handle = make(idle_after=10**6, active_for=10**6).session("ann")
+    await handle.adopt(server.sign_in("ann"))
+    stream = handle.events()
+    gc.collect()
+    await clock.run(3590)
+    assert 2 == handle.session.generation
+    del handle
+    gc.collect()
+    await settle()
+    assert 2 == len(tasks_of_ours())
+    del stream
+    gc.collect()
+    await settle()
+
+    assert [] == tasks_of_ours()
