@@ -283,3 +283,24 @@ def test_it_is_a_value():
     assert copy == first
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         first.failures = 3
+
+
+@pytest.mark.parametrize(
+    "changes, every",
+    [
+        ({}, 3590),
+        ({"expires_at": 1010.0}, 8),
+        ({"expires_at": 1000.0}, 1),
+        ({"expires_at": 900.0}, 1),
+        ({"refresh_token": None}, None),
+        ({"expires_at": None}, None),
+        ({"issued_at": None}, None),
+    ],
+)
+def test_a_session_needs_a_refresh_once_in_its_life(changes, every):
+    """Less the margin, never more than one per second; some need none."""
+    whole = {"expires_at": 4600.0, "issued_at": 1000.0, "refresh_token": "r"}
+    found = Lifecycle().signed_in(Session(access_token="a", **{**whole, **changes}), u=0)
+
+    assert pytest.approx(0 if every is None else 1 / every) == found.refreshes_per_second
+    assert 0 == Lifecycle().refreshes_per_second

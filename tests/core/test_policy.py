@@ -47,6 +47,34 @@ def test_without_jitter_the_timer_is_exact():
     assert RefreshPolicy(jitter=0).jitter_for(3600, 1.0) == 0
 
 
+@pytest.mark.parametrize(
+    "spread, life, most",
+    [
+        (0.1, 3600, 360),
+        (0.1, 5, 0.5),
+        (0.001, 3600, 3.6),
+        (0.0001, 3600, 1),
+        (0, 3600, 1),
+        (0.5, 3600, 1800),
+        (0.1, None, 1),
+        (0.1, -5, 0),
+    ],
+)
+def test_a_spread_is_a_part_of_the_life_instead_of_the_jitter(spread, life, most):
+    """Whatever is more; of a life that nobody knows there is no part."""
+    policy = RefreshPolicy(spread=spread)
+
+    assert pytest.approx(most, abs=0.11) == policy.jitter_for(life, 1.0)
+    assert pytest.approx(most / 2, abs=0.06) == policy.jitter_for(life, 0.5)
+
+
+@pytest.mark.parametrize("spread", [-0.1, 0.51, math.nan, math.inf, "wide", True])
+def test_a_spread_is_a_part_up_to_a_half(spread):
+    """More would refresh more than twice as often as need be."""
+    with pytest.raises(ConfigurationError, match="spread"):
+        RefreshPolicy(spread=spread)
+
+
 @pytest.mark.parametrize("life, least", [(3600, 2), (20, 2), (10, 1), (1, 0.1), (0, 0), (None, 2)])
 def test_the_least_life_to_be_handed_out_is_two_seconds_or_half_the_margin(life, least):
     """Whatever is smaller."""

@@ -313,3 +313,20 @@ def test_a_buffer_has_to_hold_something(buffer):
     """A buffer that is no positive integer is refused by name."""
     with pytest.raises(ConfigurationError, match=r"^buffer must be"):
         Broadcast().subscribe(buffer=buffer)
+
+
+async def test_whoever_subscribes_to_one_key_hears_of_no_other():
+    """Who subscribes to all hears of both; nothing is left of either."""
+    broadcast = Broadcast()
+    ann = broadcast.subscribe(buffer=9, key="ann", initial=InitialSession(key="ann"))
+    everybody = broadcast.subscribe(buffer=9, greeted=True)
+    for key in ("ann", "bob"):
+        broadcast.publish(SignedIn(key=key))
+    assert (2, 1) == (broadcast.count("ann"), broadcast.count("bob"))
+    broadcast.close()
+
+    assert ["ann", "ann"] == [event.key async for event in ann]
+    assert ["ann", "bob"] == [event.key async for event in everybody]
+    del ann, everybody
+    gc.collect()
+    assert {} == broadcast._streams  # noqa: SLF001 - a key costs nothing once it is gone

@@ -7,7 +7,7 @@ from typing import Any, assert_type
 
 from aiohttp import ClientMiddlewareType, ClientSession
 
-from async_auth import SessionManager
+from async_auth import EventStream, PooledSession, SessionManager, SessionPool
 from async_auth.core.policy import RefreshPolicy
 from async_auth.errors import (
     AuthError,
@@ -242,6 +242,34 @@ async def a_manager_hands_out_tokens(http: ClientSession) -> None:
             assert_type(event, Event)
         await manager.sign_out()
     assert_type(bearer(manager, origins=["https://api.example.com"]), ClientMiddlewareType)
+
+
+async def a_pool_hands_out_tokens() -> None:
+    """Many sessions, with one provider or one for each key."""
+    pool = SessionPool(
+        SilentProvider(), store=MemoryStore(), transport=TRANSPORT, clock=CLOCK, max_refreshes=8
+    )
+    SessionPool(lambda _: SilentProvider(), max_refresh_rate=50.0, idle_after=60, active_for=30)
+    async with pool as same:
+        assert_type(same, SessionPool)
+        assert_type(len(pool), int)
+        token = await pool.get_token("ann", min_ttl=5)
+        assert_type(token, AccessToken)
+        assert_type(await pool.get_token("ann", rejected=token), AccessToken)
+        handle = pool.session("ann")
+        assert_type(handle, PooledSession)
+        async with handle as same_handle:
+            assert_type(same_handle, PooledSession)
+        assert_type(handle.session, Session | None)
+        assert_type(handle.status, Status)
+        assert_type(await handle.get_session(), Session | None)
+        assert_type(await handle.get_token(), AccessToken)
+        assert_type(await handle.refresh_session(), Session)
+        assert_type(pool.events("ann"), EventStream)
+        async for event in pool.events(buffer=8):
+            assert_type(event.key, str)
+        await handle.sign_out()
+    GoTrueClient("https://x.supabase.co/auth/v1", "key", pool=pool, key="ann")
 
 
 async def a_client_signs_in(http: ClientSession) -> None:
