@@ -158,6 +158,9 @@ class Refresher:
         except NetworkError as error:
             if not error.sent:
                 raise
+            if self.ground.turnstile is not None:
+                # It was let in for one request.
+                self.ground.turnstile.charge()
             return await self._ask(base, sending)
 
     async def _ask(self, base: Session, sending: Callable[[], None]) -> Session:

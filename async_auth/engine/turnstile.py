@@ -70,8 +70,8 @@ class Turnstile:
     """
     Limits refreshes in number and in rate.
 
-    In any T seconds it admits at most `rate * T + burst`, see `async_auth.core.pacing`; and a new
-    one only while fewer than *limit* are in.
+    In any T seconds it admits at most `rate * T + burst`, see `async_auth.core.pacing`, fewer if
+    some are charged for more; and a new one only while fewer than *limit* are in.
 
     Args:
         limit: How many may be in at a time, at least 1.
@@ -147,6 +147,15 @@ class Turnstile:
         if self._inside:
             self._inside -= 1
             self._serve()
+
+    def charge(self) -> None:
+        """
+        Count one more request of somebody who was admitted for one, and makes it at once.
+
+        So an outage in which every answer is lost, and asked for once more, doubles nothing.
+        """
+        self._count_down(self._rate())
+        self._debt += 1.0
 
     def wait_for(self, ticket: Ticket) -> float:
         """

@@ -111,6 +111,18 @@ async def test_a_quiet_time_saves_up_one_burst_and_no_more(clock):
         assert list(range(11)) == gate.names
 
 
+async def test_a_second_request_of_one_who_is_in_counts(clock):
+    """It is made at once, and those who come later wait that much longer."""
+    async with Gate(clock, rate=SLOW).running() as gate:
+        gate.enter("a")
+        gate.turnstile.charge()
+        gate.enter("b")
+        gate.enter("c")
+        await clock.run(3)
+
+    assert [("a", 0.0), ("b", 1.0), ("c", 1.5)] == gate.through
+
+
 async def test_a_rate_that_rises_is_followed_when_the_next_one_comes(clock):
     """The timer that was set for a slower pace is set again."""
     async with Gate(clock, rate=0.01).running() as gate:
