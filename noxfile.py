@@ -255,4 +255,5 @@ def processes(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run every benchmark in its quick mode, so that none rots; `-- --full` measures."""
     install_wheel(session, *group("bench"))
+    session.env["REDIS_SERVER"] = redis_server(session)
     session.run("python", str(ROOT / "benchmarks"), *(session.posargs or ["--quick"]))

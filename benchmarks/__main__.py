@@ -18,7 +18,16 @@ from typing import Any
 
 from harness import Report, to_json, to_markdown
 
-NAMES = ("hot_path", "request", "herd", "verify", "supertokens_backend", "import_time")
+NAMES = (
+    "hot_path",
+    "request",
+    "herd",
+    "verify",
+    "supertokens_backend",
+    "pool",
+    "redis_costs",
+    "import_time",
+)
 PACKAGES = (
     "async_auth",
     "aiohttp",
@@ -29,6 +38,7 @@ PACKAGES = (
     "azure-core",
     "python-jose",
     "PyJWT",
+    "redis",
 )
 
 

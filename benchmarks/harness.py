@@ -50,7 +50,8 @@ class Report:
         name: The benchmark.
         about: One paragraph: what was measured, and how.
         unit: What is shown; a key of `UNITS`.
-        samples: For each contender its rounds, in seconds, or bytes where *unit* is of memory.
+        samples: For each contender its rounds, in seconds; in bytes where *unit* is of memory, or
+            as numbers where it is of neither.
         bases: For each contender the one that it is compared with.
         facts: For each contender, what else was found: column by column.
         aims: What we want to see.
@@ -80,8 +81,8 @@ class Report:
         return median(self.ratios(aim.who, aim.base))
 
 
-#: How many of each there are in a second; of memory, in a byte.
-UNITS = {"ms": 1e3, "µs": 1e6, "ns": 1e9, "KiB": 1 / 1024}
+#: How many of each there are in a second; of memory, in a byte; what is counted stands for itself.
+UNITS = {"ms": 1e3, "µs": 1e6, "ns": 1e9, "KiB": 1 / 1024, "commands": 1.0}
 
 
 async def set_up(factories: Mapping[str, Factory]) -> tuple[dict[str, Turn], dict[str, str]]:
