@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -71,8 +72,23 @@ class Member:
             self.process.kill()
         await self.process.wait()
 
+    async def stopped(self) -> None:
+        """
+        Wait until it has stopped itself, as it has said it would: to be woken before is no use.
+
+        Raises:
+            CrewFailure: It does not.
+        """
+        look = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while os.waitid(os.P_PID, self.process.pid, look) is None:
+                    await asyncio.sleep(0.002)
+        except TimeoutError:
+            raise CrewFailure(f"It does not stop.\n{self.last}") from None
+
     def wake(self) -> None:
-        """Let it go on after it stopped itself."""
+        """Let it go on after it was stopped."""
         self.process.send_signal(signal.SIGCONT)
 
 

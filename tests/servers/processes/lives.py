@@ -187,6 +187,7 @@ class Run:
         if moment in STAGED:
             if (await victim.hear()).get("at") != moment:
                 raise CrewFailure(f"It has not come to where it is {moment}.")
+            await victim.stopped()
         elif moment != "random":
             async with asyncio.timeout(PATIENCE):
                 while self.server.counts[REFRESH] == seen:  # noqa: ASYNC110 - it rings no bell
