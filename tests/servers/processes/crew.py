@@ -79,10 +79,9 @@ class Member:
         Raises:
             CrewFailure: It does not.
         """
-        look = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
         try:
             async with asyncio.timeout(PATIENCE):
-                while os.waitid(os.P_PID, self.process.pid, look) is None:
+                while not has_stopped(self.process.pid):  # noqa: ASYNC110 - it rings no bell
                     await asyncio.sleep(0.002)
         except TimeoutError:
             raise CrewFailure(f"It does not stop.\n{self.last}") from None
@@ -90,6 +89,11 @@ class Member:
     def wake(self) -> None:
         """Let it go on after it was stopped."""
         self.process.send_signal(signal.SIGCONT)
+
+
+def has_stopped(pid: int) -> bool:
+    """Say whether a process of ours stands still by a signal."""
+    return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 @attrs.define(eq=False, kw_only=True)

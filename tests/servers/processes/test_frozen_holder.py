@@ -121,7 +121,7 @@ async def test_a_frozen_holder_of_files_holds_up_refreshes_only(server, start_wo
         assert 0 == server.counts[REFRESH]
 
         # Told before it has stopped itself, it would not go on.
-        os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WNOWAIT)
+        await asyncio.to_thread(os.waitid, os.P_PID, worker.pid, os.WSTOPPED | os.WNOWAIT)
         worker.send_signal(signal.SIGCONT)
         assert [2] == (await hear(worker))["generations"]
         async with asyncio.timeout(PATIENCE):
