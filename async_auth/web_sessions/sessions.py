@@ -7,6 +7,7 @@ ended opens no more, whoever kept its cookie. It serves no requests: the framewo
 
 from __future__ import annotations
 
+import logging
 import secrets as randomness
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -20,20 +21,23 @@ from async_auth.engine import arguments
 from async_auth.engine.pool import PooledSession, SessionPool
 from async_auth.engine.shelf import store_error
 from async_auth.errors import AuthSessionMissing, ConfigurationError, InvalidToken, StoreError
-from async_auth.ports import Record
 from async_auth.session import Session
 from async_auth.web_sessions.cookies import Cookies
 from async_auth.web_sessions.csrf import CsrfMode
 from async_auth.web_sessions.ending import Ending, loaded
 from async_auth.web_sessions.index import SessionEntry, UserSessions
 from async_auth.web_sessions.moving import move
+from async_auth.web_sessions.opening import Opening
 from async_auth.web_sessions.session import WebSession
 from async_auth.web_sessions.settings import Settings
 from async_auth.web_sessions.signing import Signer
-from async_auth.web_sessions.ticket import ID_BYTES, Ticket, key_of
+from async_auth.web_sessions.ticket import Ticket
 from async_auth.web_sessions.visit import Visit, kept_visit
 
-_NONCE_BYTES = 8
+logger = logging.getLogger("async_auth.web_sessions")
+
+#: What GoTrue's client keeps beside a session for the second half of a sign-in (`PkceRing`).
+_FLOW_SUFFIX = ".pkce"
 
 #: What is wrong where a cookie comes too late, or nobody would write it.
 _NO_RESPONSE = (
@@ -55,10 +59,6 @@ def user_id_of(session: Session) -> str | None:
         except InvalidToken:
             return None
     return found if isinstance(found, str) and found else None
-
-
-def _is_of(record: Record | None, session: Session) -> bool:
-    return record is not None and record.sign_in_id == session.sign_in_id
 
 
 class WebSessions:
@@ -139,13 +139,20 @@ class WebSessions:
             namespace=namespace,
         )
         signer = Signer(secrets, context=f"{namespace}\x00{self.settings.cookie.name}")
+        handle = pool.session(namespace)
         self.pool = pool
         self.cookies = Cookies(settings=self.settings, signer=signer)
-        handle = pool.session(namespace)
         self._store, self._lock, self._now = handle.store, handle.lock, handle.clock.now
         self._index = UserSessions(self._store, namespace, max_sessions)
         self._ending = Ending(pool, self._index)
-        self._random = random_bytes
+        self._opening = Opening(
+            pool=pool,
+            store=self._store,
+            cookies=self.cookies,
+            now=self._now,
+            user_id=user_id,
+            random=random_bytes,
+        )
         self._user_id = user_id
         self._look = look
 
@@ -168,14 +175,7 @@ class WebSessions:
         if kept is not None and kept.sessions is self:
             return kept
         incoming = request if isinstance(request, Incoming) else incoming_of(request)
-        found = self.cookies.found_in(incoming, self._now())
-        visit = Visit(sessions=self, incoming=incoming, ticket=found.ticket, flow=found.flow)
-        if found.useless:
-            self.cookies.clear_session(visit.outgoing)
-        elif found.ticket is not None and found.outdated:
-            # Taken back below if the session turns out to have ended.
-            self.cookies.write_session(visit.outgoing, found.ticket, self._now())
-        return visit
+        return self._opening.visit(incoming, self)
 
     def check(self, request: Any, *, handshake: bool | None = None) -> None:
         """
@@ -225,7 +225,7 @@ class WebSessions:
         if response is not None:
             self._check_response(visit, response)
         if not visit.opened or look:
-            await self._open(visit, look=self._look if look is None else look)
+            await self._opening.open(visit, look=self._look if look is None else look)
         self._write(visit, response)
         return visit.web
 
@@ -248,10 +248,12 @@ class WebSessions:
             ConfigurationError: *response* can get no cookie, or has been sent.
             ManagerClosed: The pool is closed.
         """
+        if not isinstance(session, Session):
+            raise ConfigurationError("session must be a Session, with the tokens of the sign-in.")
         visit = self.visit(request)
         self._check_response(visit, response)
-        ticket = self._ticket()
-        handle = self.pool.session(self._key(ticket))
+        ticket = self._opening.new_ticket()
+        handle = self._opening.handle(ticket)
         adopted = await handle.adopt(session)
         return await self._begin(visit, response, ticket, handle, adopted)
 
@@ -294,7 +296,7 @@ class WebSessions:
             return
         if ticket is visit.flow:
             # The browser knows this id, and so may somebody who has put the cookie there.
-            handle, ticket = await self._moved(ticket, session, self._ticket())
+            handle, ticket = await self._moved(ticket, session, self._opening.new_ticket())
         await self._begin(visit, response, ticket, handle, session)
 
     async def rotate(self, request: Any, response: Any = None) -> WebSession:
@@ -321,7 +323,7 @@ class WebSessions:
         old = visit.ticket
         if web is None or old is None:
             raise AuthSessionMissing
-        ticket = Ticket.new(self._random(ID_BYTES), now=self._now(), began_at=old.began_at)
+        ticket = self._opening.new_ticket(began_at=old.began_at)
         if web.user_id is not None:
             await self._enter(web.user_id, ticket)
         session = await loaded(web.handle)
@@ -330,7 +332,7 @@ class WebSessions:
         handle, ticket = await self._moved(old, session, ticket)
         if web.user_id is not None:
             await self._ending.forget(web.user_id, [web.key])
-        visit.ticket, visit.web = ticket, self._web(handle, session, ticket)
+        visit.ticket, visit.web = ticket, self._opening.web(handle, session, ticket)
         self.cookies.write_session(visit.outgoing, ticket, self._now())
         self._write(visit, response)
         return visit.web
@@ -412,82 +414,38 @@ class WebSessions:
 
     # Inside.
 
-    def _key(self, ticket: Ticket) -> str:
-        return key_of(ticket, namespace=self.settings.namespace)
-
-    def _ticket(self) -> Ticket:
-        return Ticket.new(self._random(ID_BYTES), now=self._now())
-
-    async def _open(self, visit: Visit, *, look: bool) -> None:
-        ticket = visit.ticket
-        visit.web = None
-        if ticket is not None:
-            handle = self.pool.session(self._key(ticket))
-            session = await loaded(handle)
-            record = await self._record(handle.key) if look else None
-            if look and session is not None and not _is_of(record, session):
-                await self._overtaken(handle, session, record)
-                session = None
-            elif session is None and record is None:
-                self.cookies.clear_session(visit.outgoing)
-            if session is not None:
-                visit.web = self._web(handle, session, ticket)
-                now = self._now()
-                if self.settings.lives.wants_renewal(ticket, now):
-                    visit.ticket = ticket.renewed(now)
-                    self.cookies.write_session(visit.outgoing, visit.ticket, now)
-        visit.opened = True
-
-    async def _record(self, key: str) -> Record | None:
-        try:
-            return await self._store.load(key)
-        except Exception as error:
-            raise store_error("read", error) from error
-
-    async def _overtaken(
-        self, handle: PooledSession, session: Session, record: Record | None
-    ) -> None:
-        """Hand out nothing of a session in memory that is not the stored one."""
-        # A record that is missing may have been lost, and what that means is the pool's to say. If
-        # there is another sign-in, made on another replica, the pool loads that in a while.
-        if record is not None:
-            await handle.discard(session, reason="elsewhere")
-
-    def _web(self, handle: PooledSession, session: Session, ticket: Ticket) -> WebSession:
-        return WebSession(
-            handle,
-            user_id=self._user_id(session),
-            began_at=float(ticket.began_at),
-            ends_at=ticket.began_at + self.settings.lives.max_age,
-            make_token=lambda: self.cookies.csrf_token(ticket, self._random(_NONCE_BYTES)),
-            is_token=lambda text: self.cookies.is_csrf_token(ticket, text),
-        )
-
     async def _place(self, visit: Visit) -> tuple[Ticket, PooledSession]:
         """Return where a sign-in goes on, or begins."""
         if visit.flow is not None:
-            handle = self.pool.session(self._key(visit.flow))
+            handle = self._opening.handle(visit.flow)
             if await loaded(handle) is None:
                 return visit.flow, handle
             # Left over from a sign-in that was torn: nobody's.
             await self._ending.quietly(handle.key, instead=None)
-        ticket = self._ticket()
-        return ticket, self.pool.session(self._key(ticket))
+        ticket = self._opening.new_ticket()
+        return ticket, self._opening.handle(ticket)
 
     async def _moved(
         self, old: Ticket, session: Session, new: Ticket
     ) -> tuple[PooledSession, Ticket]:
-        old_key, key = self._key(old), self._key(new)
+        old_key, key = self._opening.key(old), self._opening.key(new)
         await move(self._store, self._lock, old=old_key, new=key)
         # Here at once; elsewhere the store tells.
         await self.pool.session(old_key).discard(session, reason="elsewhere")
         return self.pool.session(key), new
 
+    async def _forget_flow(self, flow: Ticket) -> None:
+        """Remove what the client has kept for a sign-in that is over."""
+        try:
+            await self._store.delete(f"{self._opening.key(flow)}{_FLOW_SUFFIX}", expected=None)
+        except Exception as error:  # noqa: BLE001 - a stranger's store, and nothing is lost
+            logger.warning("What a sign-in has left stays: %s", store_error("written", error))
+
     async def _begin(
         self, visit: Visit, response: Any, ticket: Ticket, handle: PooledSession, session: Session
     ) -> WebSession:
         """Give the browser the cookie of a session that is there, in place of any other."""
-        web = self._web(handle, session, ticket)
+        web = self._opening.web(handle, session, ticket)
         try:
             if web.user_id is not None:
                 await self._enter(web.user_id, ticket)
@@ -498,18 +456,21 @@ class WebSessions:
             await self._replace(visit.ticket, session)
         if visit.flow is not None:
             self.cookies.clear_flow(visit.outgoing)
+            await self._forget_flow(visit.flow)
         visit.ticket, visit.flow, visit.web, visit.opened = ticket, None, web, True
         self.cookies.write_session(visit.outgoing, ticket, self._now())
         self._write(visit, response)
         return web
 
     async def _enter(self, user_id: str, ticket: Ticket) -> None:
-        entry = SessionEntry(self._key(ticket), ticket.began_at + self.settings.lives.max_age)
+        entry = SessionEntry(
+            self._opening.key(ticket), ticket.began_at + self.settings.lives.max_age
+        )
         for fallen in await self._index.add(user_id, entry, now=self._now()):
             await self._ending.quietly(fallen.key, instead=None)
 
     async def _replace(self, old: Ticket, session: Session) -> None:
-        key = self._key(old)
+        key = self._opening.key(old)
         replaced = await self._ending.quietly(key, instead=session)
         user_id = None if replaced is None else self._user_id(replaced)
         if user_id is not None:

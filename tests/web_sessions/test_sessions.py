@@ -393,7 +393,9 @@ async def test_a_use_is_written_into_the_cookie_now_and_then(world):
         await sessions.open(browser.request(), response)
         return browser.take(response)
 
-    assert 0 == await cookies_set()
+    response = world.answer()
+    await sessions.open(browser.request(), response)
+    assert [("cache-control", "private")] == list(response.headers.items())
     world.clock.advance(50)
     assert [1, 0] == [await cookies_set(), await cookies_set()]
 
@@ -649,8 +651,32 @@ async def test_a_sign_in_goes_on_in_another_request(world):
     assert first.key == second.key != web.key
     assert [here.settings.cookie.name] == list(browser.cookies)
     assert await store.load(first.key) is None
+    assert await store.load(f"{first.key}.pkce") is None
     browser.cookies = {here.settings.cookie.name: next(iter(known.values()))}
     assert await here.open(browser.request()) is None
+
+
+async def test_what_a_sign_in_has_left_may_stay(world, caplog):
+    """A store that cannot remove it keeps nobody from signing in."""
+    sessions = await world.sessions(store := MemoryStore())
+    browser, response = world.browser(), world.answer()
+    async with sessions.signing_in(browser.request("POST"), response):
+        pass
+    browser.take(response)
+    delete = store.delete
+
+    async def fail_beside(key, *, expected):
+        if key.endswith(".pkce"):
+            raise OSError("read-only")
+        await delete(key, expected=expected)
+
+    store.delete = fail_beside
+    async with sessions.signing_in(browser.request(), response) as handle:
+        await handle.adopt(await world.tokens())
+
+    browser.take(response)
+    assert await sessions.open(browser.request())
+    assert "stays" in caplog.text
 
 
 async def _some_record(store):
@@ -720,6 +746,12 @@ async def test_what_cannot_get_a_cookie_is_refused_before_anything_is_done(world
                 pytest.fail("reached")
         with pytest.raises(ConfigurationError):
             await sessions.sign_out(request, response)
+    with pytest.raises(ConfigurationError, match="session must be"):
+        await sessions.sign_in(request, world.answer(), session=None)
+    visit = sessions.visit(request)
+    visit.over = True
+    with pytest.raises(ConfigurationError, match="have been sent"):
+        await sessions.sign_in(visit, world.answer(), session=tokens)
 
     assert [] == store.asked
 
