@@ -91,8 +91,8 @@ class WebSessions:
             access token. It must tell the users of all sessions in this *namespace* apart.
         look: Whether a request that asks for its session looks if the store still has it: one read
             each, and a session that was ended on another replica is ended here at once. Without
-            it one that is in memory counts until the pool hears of that, by its next refresh at
-            the latest.
+            it one that is in memory counts until the pool hears of that: within moments where the
+            store tells of changes (Redis, files), at its next refresh otherwise.
         namespace: What the keys in the store begin with. Applications, or tenants, that share a
             store have one each; what one of them signs is no good for another.
         random_bytes: Draws ids.

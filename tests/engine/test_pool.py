@@ -555,3 +555,17 @@ async def test_async_with_starts_and_closes(tiny_provider, server):
         await signed_in(pool, server, *(f"k{number}" for number in range(20)))
         assert ["async_auth scheduler", "async_auth supervisor"] == tasks_of_ours()
     assert [] == tasks_of_ours()
+
+
+async def test_a_handle_says_what_its_session_stands_on(tiny_provider):
+    """Store, lock, clock and auth system, whoever works beside the pool; no I/O."""
+    store, clock, server = MemoryStore(), ManualClock(), tiny_provider()
+    async with SessionPool(lambda _key: server, store=store, clock=clock) as pool:
+        handle = pool.session("a")
+
+        assert (store, store.lock, clock, server) == (
+            handle.store,
+            handle.lock,
+            handle.clock,
+            handle.provider,
+        )
