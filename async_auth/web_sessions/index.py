@@ -57,14 +57,23 @@ class UserSessions:
 
     def key_of(self, user_id: str) -> str:
         """Return the key of a user's list; who it is cannot be read from it."""
-        digest = hashlib.sha256(b"async_auth web user\x00" + user_id.encode()).hexdigest()
+        digest = hashlib.sha256(
+            b"async_auth web user\x00" + user_id.encode("utf-8", "surrogatepass")
+        ).hexdigest()
         return f"{self.namespace}.user.{digest}"
 
     async def add(
-        self, user_id: str, entry: SessionEntry, *, now: float
+        self, user_id: str, entry: SessionEntry, *, now: float, beside: bool = False
     ) -> tuple[SessionEntry, ...]:
         """
         Enter a session.
+
+        Args:
+            user_id: Whose.
+            entry: Which.
+            now: Unix seconds.
+            beside: Whether it is going to take the place of one that is still there, and may for
+                that time be one too many.
 
         Returns:
             Those that had to leave the list: past their end, or more than there may be (the one
@@ -77,7 +86,8 @@ class UserSessions:
         def with_it(entries: tuple[SessionEntry, ...]) -> tuple[SessionEntry, ...]:
             alive = [old for old in entries if old.ends_at > now and old.key != entry.key]
             alive.sort(key=lambda old: old.ends_at)
-            return (*alive[len(alive) + 1 - self.limit if len(alive) >= self.limit else 0 :], entry)
+            surplus = 0 if beside else max(0, len(alive) + 1 - self.limit)
+            return (*alive[surplus:], entry)
 
         before, after = await self._change(user_id, with_it)
         return tuple(old for old in before if old not in after and old.key != entry.key)

@@ -9,14 +9,21 @@ until its cookie is sent nobody knows the new key.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from async_auth.engine.shelf import store_error
 from async_auth.errors import AuthSessionMissing, Conflict, StoreError, TemporaryError
 from async_auth.ports import RefreshLock, SessionStore
 
 
-async def move(store: SessionStore, lock: RefreshLock, *, old: str, new: str) -> None:
+async def move(
+    store: SessionStore,
+    lock: RefreshLock,
+    *,
+    old: str,
+    new: str,
+    known: Callable[[], int] = lambda: 0,
+) -> None:
     """
     Move what is stored under a key to another one, where nothing may be.
 
@@ -25,10 +32,13 @@ async def move(store: SessionStore, lock: RefreshLock, *, old: str, new: str) ->
         lock: Who may refresh it.
         old: Where it is.
         new: Where it is to be.
+        known: Says which generation is in memory. One that could not be saved yet is not left
+            behind: its refresh token is the only one that is good.
 
     Raises:
         AuthSessionMissing: There is nothing.
-        TemporaryError: It is being changed by others just now; it stays where it is.
+        TemporaryError: It is being changed by others just now, or not saved yet; it stays where it
+            is.
         StoreError: The store cannot be read or written.
     """
     async with lock.hold(old):
@@ -38,6 +48,8 @@ async def move(store: SessionStore, lock: RefreshLock, *, old: str, new: str) ->
             raise store_error("read", error) from error
         if record is None:
             raise AuthSessionMissing
+        if record.generation < known():
+            raise TemporaryError("The session is not saved yet; try again.", retry_after=1.0)
         await _write(store.save(new, record, expected=0))
         try:
             await _write(store.delete(old, expected=record.generation))

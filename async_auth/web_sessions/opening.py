@@ -14,6 +14,7 @@ import attrs
 from async_auth.core.web.incoming import Incoming
 from async_auth.engine.pool import PooledSession, SessionPool
 from async_auth.engine.shelf import store_error
+from async_auth.errors import ConfigurationError
 from async_auth.ports import Record, SessionStore
 from async_auth.session import Session
 from async_auth.web_sessions.cookies import Cookies
@@ -91,10 +92,18 @@ class Opening:
         return self.pool.session(self.key(ticket))
 
     def web(self, handle: PooledSession, session: Session, ticket: Ticket) -> WebSession:
-        """Return a session as the code that answers a request has it."""
+        """
+        Return a session as the code that answers a request has it.
+
+        Raises:
+            ConfigurationError: *user_id* says nothing that could be a user's id.
+        """
+        user_id: object = self.user_id(session)
+        if user_id is not None and not isinstance(user_id, str):
+            raise ConfigurationError("user_id must return text, or None.")
         return WebSession(
             handle,
-            user_id=self.user_id(session),
+            user_id=user_id,
             began_at=float(ticket.began_at),
             ends_at=ticket.began_at + self.cookies.settings.lives.max_age,
             make_token=lambda: self.cookies.csrf_token(ticket, self.random(_NONCE_BYTES)),

@@ -20,7 +20,12 @@ from async_auth.core.web.responses import write
 from async_auth.engine import arguments
 from async_auth.engine.pool import PooledSession, SessionPool
 from async_auth.engine.shelf import store_error
-from async_auth.errors import AuthSessionMissing, ConfigurationError, InvalidToken, StoreError
+from async_auth.errors import (
+    AuthError,
+    AuthSessionMissing,
+    ConfigurationError,
+    InvalidToken,
+)
 from async_auth.session import Session
 from async_auth.web_sessions.cookies import Cookies
 from async_auth.web_sessions.csrf import CsrfMode
@@ -325,13 +330,17 @@ class WebSessions:
             raise AuthSessionMissing
         ticket = self._opening.new_ticket(began_at=old.began_at)
         if web.user_id is not None:
-            await self._enter(web.user_id, ticket)
-        session = await loaded(web.handle)
-        if session is None:
-            raise AuthSessionMissing
-        handle, ticket = await self._moved(old, session, ticket)
-        if web.user_id is not None:
-            await self._ending.forget(web.user_id, [web.key])
+            await self._enter(web.user_id, ticket, beside=True)
+        left = self._opening.key(ticket)
+        try:
+            session = await loaded(web.handle)
+            if session is None:
+                raise AuthSessionMissing
+            handle, ticket = await self._moved(old, session, ticket)
+            left = web.key
+        finally:
+            if web.user_id is not None:
+                await self._ending.forget(web.user_id, [left])
         visit.ticket, visit.web = ticket, self._opening.web(handle, session, ticket)
         self.cookies.write_session(visit.outgoing, ticket, self._now())
         self._write(visit, response)
@@ -429,9 +438,14 @@ class WebSessions:
         self, old: Ticket, session: Session, new: Ticket
     ) -> tuple[PooledSession, Ticket]:
         old_key, key = self._opening.key(old), self._opening.key(new)
-        await move(self._store, self._lock, old=old_key, new=key)
+        handle = self.pool.session(old_key)
+
+        def known() -> int:
+            return (handle.session or session).generation
+
+        await move(self._store, self._lock, old=old_key, new=key, known=known)
         # Here at once; elsewhere the store tells.
-        await self.pool.session(old_key).discard(session, reason="elsewhere")
+        await handle.discard(handle.session or session, reason="elsewhere")
         return self.pool.session(key), new
 
     async def _forget_flow(self, flow: Ticket) -> None:
@@ -445,11 +459,11 @@ class WebSessions:
         self, visit: Visit, response: Any, ticket: Ticket, handle: PooledSession, session: Session
     ) -> WebSession:
         """Give the browser the cookie of a session that is there, in place of any other."""
-        web = self._opening.web(handle, session, ticket)
         try:
+            web = self._opening.web(handle, session, ticket)
             if web.user_id is not None:
                 await self._enter(web.user_id, ticket)
-        except StoreError:
+        except AuthError:
             await self._ending.quietly(handle.key, instead=None)
             raise
         if visit.ticket is not None:
@@ -462,11 +476,11 @@ class WebSessions:
         self._write(visit, response)
         return web
 
-    async def _enter(self, user_id: str, ticket: Ticket) -> None:
+    async def _enter(self, user_id: str, ticket: Ticket, *, beside: bool = False) -> None:
         entry = SessionEntry(
             self._opening.key(ticket), ticket.began_at + self.settings.lives.max_age
         )
-        for fallen in await self._index.add(user_id, entry, now=self._now()):
+        for fallen in await self._index.add(user_id, entry, now=self._now(), beside=beside):
             await self._ending.quietly(fallen.key, instead=None)
 
     async def _replace(self, old: Ticket, session: Session) -> None:

@@ -84,6 +84,15 @@ async def test_the_one_that_ends_first_gives_way():
     assert ["a", "c"] == keys(await index.of_user("ada"))
 
 
+async def test_one_that_takes_anothers_place():
+    """Both are there for a time, and nobody has to leave."""
+    index = users(limit=1)
+    await index.add("ada", SessionEntry("old", 100.0), now=0.0)
+
+    assert () == await index.add("ada", SessionEntry("new", 100.0), now=0.0, beside=True)
+    assert ["old", "new"] == keys(await index.of_user("ada"))
+
+
 async def test_a_session_that_is_entered_again():
     """It is in the list once, and nothing has left it."""
     index = users(limit=1)

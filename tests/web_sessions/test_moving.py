@@ -69,6 +69,17 @@ async def test_whoever_refreshes_is_waited_for():
     assert refreshed == await store.load("new")
 
 
+async def test_what_is_not_saved_yet_is_not_left_behind():
+    """The refresh token in the store was spent already."""
+    store = Store()
+    await store.save("old", RECORD, expected=0)
+
+    with pytest.raises(TemporaryError, match="not saved yet"):
+        await move(store, store.lock, old="old", new="new", known=lambda: 4)
+
+    assert (RECORD, None) == (await store.load("old"), await store.load("new"))
+
+
 async def test_nothing_can_be_moved():
     """There has to be a session."""
     store = Store()

@@ -289,18 +289,21 @@ async def test_rotation_gives_a_new_cookie_and_keeps_the_session(world):
     assert [found.key] == [entry.key for entry in await sessions.sessions_of(found.user_id)]
 
 
-async def test_rotation_waits_for_a_refresh(world):
-    """A refresh token that is being spent is not moved away from under the refresh."""
+async def test_rotation_beside_a_refresh(world):
+    """Whichever comes first, the refresh token is spent once, and the session goes on."""
     sessions = await world.sessions()
     browser = await world.signed_in(sessions)
     web = await sessions.open(browser.request())
 
-    refreshed, _ = await asyncio.gather(web.handle.refresh_session(), browser.ask(sessions.rotate))
-
-    token = await (await sessions.open(browser.request())).get_token(
-        rejected=refreshed.access_token
+    refreshed, rotated = await asyncio.gather(
+        web.handle.refresh_session(), browser.ask(sessions.rotate), return_exceptions=True
     )
-    assert token.value
+
+    assert isinstance(refreshed, Session | AuthSessionMissing)
+    assert rotated.key == (found := await sessions.open(browser.request())).key
+    before = world.server.issued
+    assert await found.handle.refresh_session()
+    assert before + 1 == world.server.issued
 
 
 async def test_only_a_session_can_be_rotated(world):
@@ -353,6 +356,35 @@ async def test_a_sign_in_under_the_same_key(world):
     await browser.ask(here.rotate)
     found = await browser.ask(there.open, method="GET")
     assert tokens.access_token == (await found.get_token()).value
+
+
+async def test_a_rotation_before_a_refresh_is_saved(world):
+    """It waits for the store; nothing is lost."""
+    sessions = await world.sessions(store := CountingStore(), look=False)
+    browser = await world.signed_in(sessions)
+    web = await sessions.open(browser.request())
+    store.broken = ("save",)
+    refreshed = await web.handle.refresh_session()
+    store.broken = ()
+
+    with pytest.raises(TemporaryError, match="not saved yet"):
+        await browser.ask(sessions.rotate)
+
+    found = await sessions.open(browser.request())
+    assert refreshed == found.session
+    assert [found.key] == [entry.key for entry in await sessions.sessions_of(found.user_id)]
+
+
+async def test_the_only_session_a_user_may_have_can_be_rotated(world):
+    """It does not give way to itself."""
+    sessions = await world.sessions(max_sessions=1)
+    browser = await world.signed_in(sessions)
+
+    for _ in range(2):
+        await browser.ask(sessions.rotate)
+
+    web = await sessions.open(browser.request())
+    assert [web.key] == [entry.key for entry in await sessions.sessions_of(web.user_id)]
 
 
 # Lives.
@@ -888,6 +920,16 @@ async def test_wrong_arguments(world, options):
     """They are refused when it is made."""
     with pytest.raises(ConfigurationError):
         await world.sessions(**options)
+
+
+async def test_a_user_id_that_is_none(world):
+    """Whoever said how to find it is told; nobody is signed in."""
+    sessions = await world.sessions(store := CountingStore(), user_id=lambda _session: 5)
+
+    with pytest.raises(ConfigurationError, match="user_id must return text"):
+        await world.signed_in(sessions)
+
+    assert set() == store.keys
 
 
 async def test_what_is_no_pool():
