@@ -125,7 +125,8 @@ async def test_a_session_in_memory_does_not_survive_a_fork(deploy):
     deployment = await deploy(f"{GUNICORN} --preload", app=early(IN_MEMORY))
     status, said = await deployment.ends()
 
-    assert 3 == status
+    # 3, or 1 if gunicorn hears of the second worker while it ends for the first.
+    assert status in {1, 3}
     assert "ConfigurationError: This process was forked and shares a session" in said
 
 
