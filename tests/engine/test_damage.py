@@ -29,14 +29,19 @@ async def test_a_file_damaged_under_a_running_manager_ends_nothing(
     assert 2 == token.generation
     assert 2 == (await store.load("default")).generation
     assert 1 == len(store.set_aside)
-    events = [await anext(stream) for _ in range(3)]
-    assert [InitialSession, StoreFailed, TokenRefreshed] == [type(event) for event in events]
+    kinds = [type(await anext(stream))]
+    while kinds[-1] is not TokenRefreshed:
+        kinds.append(type(await anext(stream)))
+    # Twice where two have read at once: a refresh, and who hears of changes.
+    assert [InitialSession, StoreFailed, TokenRefreshed] == list(dict.fromkeys(kinds))
 
 
 async def test_a_file_damaged_before_the_start_is_told_and_kept(make_manager, server, tmp_path):
     """The manager starts signed out, says what happened, and the damaged file is still there."""
     manager = make_manager(store=FileStore(tmp_path))
     await manager.adopt(server.sign_in())
+    # Or it would hear of the damage, and be the one who sets it aside.
+    await manager.aclose()
     session_file(tmp_path).write_bytes(b"\x00\x01")
     later = make_manager(store=FileStore(tmp_path))
     stream = later.events()

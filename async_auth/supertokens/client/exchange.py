@@ -291,6 +291,10 @@ class Exchange:
                 # official SDKs, from CDI 5.6 on) clear one that another process has replaced.
                 over = self.is_refusal(status)
                 reason = "session_not_found" if over else "user"
+                current = self.manager.session
+                if not over and current is not None and current.sign_in_id == before.sign_in_id:
+                    # The app has ended the session, whichever of its tokens was sent.
+                    before = current
                 await self.manager.discard(before, reason=reason, unless_newer=over)
             return
         found = sessions.session_in(

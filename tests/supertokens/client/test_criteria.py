@@ -199,11 +199,20 @@ async def test_c04_a_refusal_of_what_another_process_has_replaced_ends_nothing(d
     client, http = await desk.signed_in(store=FileStore(tmp_path))
     recorder = await desk.record(client)
     other = await desk.client(store=FileStore(tmp_path))
+    gate, arrived = asyncio.Event(), asyncio.Event()
+
+    async def slow(_):
+        arrived.set()
+        await gate.wait()
+        return api.cleared(401, "unauthorised")
+
+    api.faults["/x"] = [slow]
+    request = asyncio.create_task(get(http, f"{api.url}/x"))
+    await arrived.wait()
     newer = await other.refresh_session()
-    api.faults["/x"] = [api.cleared(401, "unauthorised")]
+    gate.set()
 
-    assert 200 == (await get(http, f"{api.url}/x"))[0]
-
+    assert 200 == (await request)[0]
     assert newer.access_token == client.session.access_token
     assert ([], 1) == (recorder.of(SignedOut), api.refreshes)
     assert await FileStore(tmp_path).load("default") is not None
@@ -212,12 +221,24 @@ async def test_c04_a_refusal_of_what_another_process_has_replaced_ends_nothing(d
 async def test_c04_a_session_that_its_app_ended_is_over_in_every_process(desk, api, tmp_path):
     """An answer that is no refusal means the session, whichever token was sent."""
     client, http = await desk.signed_in(store=FileStore(tmp_path))
+    gate, arrived = asyncio.Event(), asyncio.Event()
+
+    async def slow(_):
+        arrived.set()
+        await gate.wait()
+        return api.cleared(200, "bye")
+
+    api.faults["/x"] = [slow]
+    request = asyncio.create_task(get(http, f"{api.url}/x"))
+    await arrived.wait()
     other = await desk.client(store=FileStore(tmp_path))
     await other.refresh_session()
-    api.faults["/x"] = [api.cleared(200, "bye")]
+    stream = client.events()
+    while 2 != (await anext(stream)).session.generation:
+        pass
+    gate.set()
 
-    assert 200 == (await get(http, f"{api.url}/x"))[0]
-
+    assert 200 == (await request)[0]
     assert client.session is None
     assert await FileStore(tmp_path).load("default") is None
 
