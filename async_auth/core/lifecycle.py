@@ -121,21 +121,27 @@ class Lifecycle:
             return Stop("signed out")
         if self.session.refresh_token is None:
             return Stop("no refresh token")
-        if self.session.expires_at is None:
+        at = self.refresh_at
+        if at is None:
             return Stop("no expiry")
-        jitter = self.policy.jitter_for(self.session.lifetime, self.u)
-        at = max(self.due_at - jitter, self.not_before)
         return Refresh() if now >= at else Wait(at)
+
+    @property
+    def refresh_at(self) -> float | None:
+        """When the timer has to refresh, perhaps in the past; `None` if it has nothing to do."""
+        session = self.session
+        if self.rejection is not None or session is None or session.refresh_token is None:
+            return None
+        expires_at, issued_at = session.expires_at, session.issued_at
+        if expires_at is None:
+            return None
+        life = None if issued_at is None else expires_at - issued_at
+        return max(expires_at - self.policy.lead_for(life, self.u), self.not_before)
 
     def retry_at(self, now: float) -> float | None:
         """Return when the timer will try next, or `None` if it will not."""
-        match self.next_action(now):
-            case Wait(until):
-                return until
-            case Refresh():
-                return now
-            case Stop():
-                return None
+        at = self.refresh_at
+        return None if at is None else max(at, now)
 
     # What happens to it.
 

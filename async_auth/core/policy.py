@@ -101,10 +101,15 @@ class RefreshPolicy:
 
     def jitter_for(self, life: float | None, u: float) -> float:
         """Return how much before it is due the timer goes off, for *u* in 0..1."""
-        jitter = min(self.jitter, JITTER_SHARE * self.margin_for(life))
-        if self.spread is None or life is None:
-            return u * jitter
-        return u * max(jitter, self.spread * life)
+        return self.lead_for(life, u) - self.margin_for(life)
+
+    def lead_for(self, life: float | None, u: float) -> float:
+        """Return how long before the token's end the timer goes off, for *u* in 0..1."""
+        margin = self.margin_for(life)
+        early = min(self.jitter, JITTER_SHARE * margin)
+        if self.spread is not None and life is not None:
+            early = max(early, self.spread * life)
+        return margin + u * early
 
     def min_ttl_for(self, life: float | None, wanted: float | None = None) -> float:
         """

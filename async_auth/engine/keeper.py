@@ -15,7 +15,6 @@ from typing import Any
 
 import attrs
 
-from async_auth.core.lifecycle import Refresh
 from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
 from async_auth.engine.ground import Ground
 from async_auth.engine.refresher import Refresher, temporary
@@ -475,8 +474,9 @@ class Keeper:
             self._ticket = ticket
 
     def _on_turn(self) -> None:
-        self._ticket = None
-        session = self._due()
+        # Called at once, nothing can have changed since the timer looked.
+        waited, self._ticket = self._ticket, None
+        session = self.state.session if waited is None else self._due()
         if session is None:
             if self.ground.turnstile is not None:
                 self.ground.turnstile.leave()
@@ -489,7 +489,7 @@ class Keeper:
         session = state.session
         if session is None or state.closed:
             return None
-        if session.refresh_token is not None and self.flight_of(session.refresh_token):
+        if self._flights and session.refresh_token in self._flights:
             # Somebody was faster; when that has landed, the timer is set again.
             return None
         if now - state.used > self.ground.active_for:
@@ -497,7 +497,8 @@ class Keeper:
             self._resting = True
             state.forget_window()
             return None
-        if isinstance(state.lifecycle.next_action(now), Refresh):
+        at = state.lifecycle.refresh_at
+        if at is not None and now >= at:
             return session
         self.arm()
         return None
