@@ -101,9 +101,8 @@ def refuse_other_kinds(scheme: str, rest: str) -> None:
         )
     if "cluster" in scheme:
         raise ConfigurationError(
-            "url: a Redis Cluster is not supported: RedisStore needs one server, or a proxy "
-            "that makes the cluster look like one. Spread the sessions over several stores, "
-            "each with a server of its own."
+            "url: the nodes of a Cluster are not looked for by RedisStore itself. Make the client "
+            "with redis.asyncio.RedisCluster.from_url(…) and give it as client=."
         )
     if scheme not in SCHEMES:
         raise ConfigurationError(
@@ -111,8 +110,8 @@ def refuse_other_kinds(scheme: str, rest: str) -> None:
         )
     if "," in rest.partition("/")[0].rpartition("@")[2]:
         raise ConfigurationError(
-            "url: must name one server; several hosts mean a Sentinel or a Cluster. For Sentinel, "
-            "give the client that redis.asyncio.sentinel makes as client=."
+            "url: must name one server; several hosts mean a Sentinel or a Cluster. Make "
+            "the client with redis.asyncio, and give it as client=."
         )
 
 

@@ -6,15 +6,17 @@ import re
 
 from async_auth.errors import StoreError
 
+#: What to do about a node that was named as if it were alone.
+CLUSTER = "it belongs to a Redis Cluster; give redis.asyncio.RedisCluster.from_url(…) as client="
 #: By the word with which Redis begins its refusal: what to do.
 ADVICE = {
-    "ASK": "it belongs to a Redis Cluster, which is not supported",
-    "CLUSTERDOWN": "it belongs to a Redis Cluster, which is not supported",
-    "CROSSSLOT": "it belongs to a Redis Cluster, which is not supported",
+    "ASK": CLUSTER,
+    "CLUSTERDOWN": "too few nodes of its Redis Cluster are there",
+    "CROSSSLOT": CLUSTER,
     "LOADING": "it is still loading its data",
     "MASTERDOWN": "it is a replica that has lost its primary",
     "MISCONF": "it cannot save to its disk; look at its log",
-    "MOVED": "it belongs to a Redis Cluster, which is not supported",
+    "MOVED": CLUSTER,
     "NOAUTH": "it wants a password; put it into the URL",
     "NOPERM": "this user needs the keys and channels that begin with the prefix, and the commands "
     "eval, evalsha, get, set, del, pexpire, persist, hget, hmget, hset, hdel, hexists, publish, "

@@ -23,7 +23,7 @@ from async_auth.stores.redis.heeding import heeding
 from async_auth.stores.redis.names import as_bytes
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from redis.asyncio import Redis, RedisCluster
 
 logger = logging.getLogger("async_auth.stores")
 
@@ -58,7 +58,7 @@ class Hub:
         timeout: Seconds within which the server must answer.
     """
 
-    def __init__(self, client: Redis, *, timeout: float):
+    def __init__(self, client: Redis | RedisCluster, *, timeout: float):
         self._client = client
         self._timeout = timeout
         #: By channel. A tuple, for there may be a hundred thousand of one listener each.
@@ -68,6 +68,7 @@ class Hub:
         self._unwanted: dict[bytes, None] = {}
         #: Each listener once, by the identity of its reference: a dead one has no hash.
         self._known: dict[int, weakref.ref[Listener]] = {}
+        self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None] | None = None
         #: The subscribing that is begun by whoever listens while the task waits for a message.
         self._sender: asyncio.Task[None] | None = None
@@ -121,11 +122,10 @@ class Hub:
             self._unwanted[channel] = None
             self._send_soon()
 
-    @staticmethod
-    def _start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        self._loop = asyncio.get_running_loop()
         # In a fresh context: it outlives the task that happens to listen first.
-        create = asyncio.get_running_loop().create_task
-        task = contextvars.Context().run(create, work)
+        task = contextvars.Context().run(self._loop.create_task, work)
         task.set_name(name)
         # A loop that is dropped while we wait is the user's choice and no bug to report.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public name for it
@@ -141,12 +141,14 @@ class Hub:
             except (redis.RedisError, OSError):
                 # Calls find out by themselves what is wrong with the server, and say it.
                 pass
-            except Exception as error:  # noqa: BLE001 - redis-py is a stranger's code, and so may be the client
+            except Exception as error:  # noqa: BLE001 - redis-py, or a client lent to us, may raise anything
+                if self._destroyed():
+                    return
                 # Nobody would hear anything any more; what it says may quote what was sent.
                 logger.warning("Listening to Redis begins anew after a %s.", type(error).__name__)
             finally:
                 # A coroutine that ends with its loop cannot await, and has nothing to close.
-                if not isinstance(sys.exception(), GeneratorExit):
+                if not self._destroyed():
                     await self._close(pubsub)
             if self._listeners:
                 await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
@@ -157,6 +159,9 @@ class Hub:
         self._drop_the_dead()
         self._wanted, self._unwanted = dict.fromkeys(self._listeners), {}
         self._unconfirmed = 0
+        async with asyncio.timeout(self._timeout):
+            # Or a Cluster's client does not know its nodes yet.
+            await self._client.initialize()
         self._pubsub = pubsub
         if self._wanted:
             await self._send(pubsub)
@@ -170,6 +175,14 @@ class Hub:
                 await asyncio.sleep(0)
             if self._unwanted or (self._wanted and self._unconfirmed <= 0):
                 await self._send(pubsub)
+
+    def _destroyed(self) -> bool:
+        """Say whether this is a coroutine's end at which nothing can be awaited."""
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        return not here or isinstance(sys.exception(), GeneratorExit)
 
     async def _close(self, pubsub: Any) -> None:
         import redis
@@ -188,7 +201,8 @@ class Hub:
         message = await heeding(pubsub.get_message(timeout=SILENCE))
         if message is None:
             self._drop_the_dead()
-            await heeding(pubsub.ping())
+            async with asyncio.timeout(self._timeout):
+                await heeding(pubsub.ping())
             message = await heeding(pubsub.get_message(timeout=self._timeout))
             if message is None:
                 raise TimeoutError

@@ -25,7 +25,7 @@ from async_auth.stores.redis.scripts import Script
 from async_auth.transport import bury
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from redis.asyncio import ConnectionPool, Redis, RedisCluster
 
 #: Connections that one event loop has at most; calls beyond wait for one, within their timeout.
 CONNECTIONS = 32
@@ -40,29 +40,28 @@ class Link:
         loop: The event loop.
         place: The server, to be shown.
         timeout: Seconds that one call may take.
-        owned: Whether the pool is ours to close.
+        pool: The connections, where they are ours to close.
     """
 
     def __init__(
         self,
-        client: Redis,
+        client: Redis | RedisCluster,
         *,
         loop: asyncio.AbstractEventLoop,
         place: str,
         timeout: float,
-        owned: bool,
+        pool: ConnectionPool | None,
     ):
         self.loop = loop
         self._client = client
         self._place = place
         self._timeout = timeout
-        self._owned = owned
+        self._pool = pool
         self.hub = Hub(client, timeout=timeout)
         self._calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
         # Runs when we are collected and, at the latest, before the interpreter takes things apart.
-        pool = client.connection_pool if owned else None
         self.abandon = weakref.finalize(self, let_go, pool, loop, os.getpid())
 
     async def call(self, *command: str | bytes) -> Any:
@@ -72,7 +71,7 @@ class Link:
         Raises:
             StoreError: It gave no answer in time, or refused.
         """
-        return await self._bounded(lambda: self._client.execute_command(*command))  # type: ignore[no-untyped-call]  # so it is in redis-py
+        return await self._bounded(lambda: self._client.execute_command(*command))
 
     async def calls(self, commands: Sequence[tuple[str | bytes, ...]]) -> list[Any]:
         """
@@ -124,10 +123,10 @@ class Link:
             self._calls -= 1
             if not self._calls:
                 self._idle.set()
-        if failure.code == "READONLY" and self._owned:
+        if failure.code == "READONLY" and self._pool is not None:
             # The primary has become a replica: the name may lead to the new one by now.
             with contextlib.suppress(redis.RedisError, OSError):
-                await self._client.connection_pool.disconnect(inuse_connections=False)
+                await self._pool.disconnect(inuse_connections=False)
         # Out here, for redis-py's exceptions may carry arguments, and inside the handler they
         # would stay reachable as __context__.
         raise failure
@@ -141,10 +140,10 @@ class Link:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout):
                     await self._idle.wait()
-            if self._owned:
+            if self._pool is not None:
                 with contextlib.suppress(OSError):
                     async with asyncio.timeout(self._timeout):
-                        await self._client.connection_pool.disconnect()
+                        await self._pool.disconnect()
         finally:
             self.abandon()
 
@@ -171,7 +170,9 @@ class Links:
         timeout: Seconds that one call may take.
     """
 
-    def __init__(self, address: Address | None, *, client: Redis | None, timeout: float):
+    def __init__(
+        self, address: Address | None, *, client: Redis | RedisCluster | None, timeout: float
+    ):
         self._address = address
         self._client = client
         self._timeout = timeout
@@ -207,16 +208,19 @@ class Links:
         return link
 
     def _make(self, loop: asyncio.AbstractEventLoop) -> Link:
+        client: Redis | RedisCluster
+        pool: ConnectionPool | None = None
         if self._address is not None:
-            client, owned = make_client(self._address.url, self._timeout), True
+            client = owned = make_client(self._address.url, self._timeout)
+            pool = owned.connection_pool
         elif self._client is not None:
-            client, owned, self._client = self._client, False, None
+            client, self._client = self._client, None
         else:
             raise StoreError(
                 "client: the redis-py client lent to us belongs to the event loop and the process "
                 "that used it first; make a RedisStore for each, or give a URL."
             )
-        return Link(client, loop=loop, place=self.place, timeout=self._timeout, owned=owned)
+        return Link(client, loop=loop, place=self.place, timeout=self._timeout, pool=pool)
 
     async def aclose(self) -> None:
         """Close the running loop's connections, and let go of those of loops that are gone."""
@@ -242,7 +246,8 @@ def make_client(url: str, timeout: float) -> Redis:
         url,
         max_connections=CONNECTIONS,
         timeout=timeout,
-        socket_timeout=timeout,
+        # Each call has its own; see `heeding()` for what this one does.
+        socket_timeout=None,
         socket_connect_timeout=timeout,
         # `repeated()` does it, for it knows what may be sent twice.
         retry=Retry(NoBackoff(), 0),

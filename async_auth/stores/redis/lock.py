@@ -94,6 +94,9 @@ class RedisHold:
             while not await self._attempt():
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
                 pause = min(pause * POLL_GROWTH, POLL_LAST)
+            self._renewal = self._in_background()
+            # It has begun then: a loop that is dropped complains of one that never has.
+            await asyncio.sleep(0)
         except StoreError:
             # It would not hear a release either.
             await self._turn.__aexit__()
@@ -101,7 +104,6 @@ class RedisHold:
         except BaseException:
             await self._let_go()
             raise
-        self._renewal = self._in_background()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -31,7 +31,7 @@ from async_auth.stores.redis.names import Names, as_bytes, parse_facts
 from async_auth.stores.redis.scripts import REMOVE, SAVE, SET_ASIDE
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from redis.asyncio import Redis, RedisCluster
 
 logger = logging.getLogger("async_auth.stores")
 
@@ -62,7 +62,8 @@ class RedisStore:
             than the refresh token lives: what Redis has forgotten is no sign-out to those who
             still have it in memory, but signed out for all others.
         client: A `redis.asyncio.Redis` of yours instead of *url*, such as a Sentinel's
-            `master_for()` gives. It is never closed by us, and serves one event loop only.
+            `master_for()` gives, or a `redis.asyncio.RedisCluster`. It is never closed by us, and
+            serves one event loop only. A Cluster tells each change to every one of its nodes.
 
     Raises:
         ConfigurationError: An argument is wrong, names a Sentinel or a Cluster, or redis-py is
@@ -80,7 +81,7 @@ class RedisStore:
         lease: float = 10.0,
         timeout: float = 5.0,
         expire_after: float | None = None,
-        client: Redis | None = None,
+        client: Redis | RedisCluster | None = None,
     ):
         if (url is None) is (client is None):
             raise ConfigurationError("url, client: give one of the two.")
@@ -94,7 +95,7 @@ class RedisStore:
         if address is not None:
             check_client(address.url)
         elif not callable(getattr(client, "execute_command", None)):
-            raise ConfigurationError("client: must be a redis.asyncio.Redis.")
+            raise ConfigurationError("client: must be a redis.asyncio.Redis or RedisCluster.")
         self._links = Links(address, client=client, timeout=timeout)
         self._lock = RedisLock(self._links, names=self._names, lease=lease)
         self._set_aside: list[str] = []
@@ -209,7 +210,7 @@ class RedisStore:
         """
         # No context manager that is a generator: a loop that ends closes all of them at once, in
         # no order.
-        changes = self.changes()
+        changes = RedisChanges(lambda: self._links.here().hub, self._names, unasked)
         changes.add(key)
         try:
             async for _ in changes:
@@ -290,6 +291,11 @@ def check_seconds(name: str, value: float) -> None:
     number = not isinstance(value, bool) and isinstance(value, int | float)
     if not number or not 0 < value < math.inf:
         raise ConfigurationError(f"{name}: must be a number of seconds above 0; got {value!r}.")
+
+
+async def unasked(keys: Sequence[str]) -> list[Change]:
+    """Return what a stream tells that does not ask Redis, for a reader who loads all the same."""
+    return [Change(key=key) for key in keys]
 
 
 def as_milliseconds(seconds: float) -> str:

@@ -142,6 +142,21 @@ def redis_server(redis_process):
     return redis_process
 
 
+@pytest.fixture(scope="module")
+def make_server(redis_program, tmp_path_factory):
+    """A function that makes one more server for a test module; not started."""
+    servers = []
+
+    def make(*options):
+        folder = tmp_path_factory.mktemp("redis")
+        servers.append(RedisServer(program=redis_program, folder=folder, options=options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
 @pytest.fixture
 def new_server(redis_program, tmp_path):
     """A function that makes another server, with more options if wanted; not started."""

@@ -407,6 +407,31 @@ async def test_a_redis_that_hangs_does_not_hang_the_program(open_store, redis_se
         await store.save("key", record(3), expected=None)
 
 
+@pytest.mark.parametrize("lent", [False, True])
+async def test_a_cancelled_call_ends_at_any_moment(open_store, redis_server, lent):
+    """A cancellation is not lost in redis-py, and the next call gets its own answer."""
+    client = redis.asyncio.Redis.from_url(redis_server.url, socket_timeout=5.0)
+    store = RedisStore(client=client) if lent else open_store()
+    await store.save("key", record(1), expected=0)
+
+    async def go_on():
+        while True:
+            assert record(1) == await store.load("key")
+            assert 1 == (await store._peek(["key"]))[0].generation  # noqa: SLF001 - as a stream does
+
+    for turns in range(40):
+        task = asyncio.ensure_future(go_on())
+        await asyncio.sleep(0.002)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=SOON)
+        assert [True] == [one.cancelled() for one in done]
+    assert record(1) == await store.load("key")
+    await store.aclose()
+    await client.aclose()
+
+
 async def test_a_call_that_was_repeated_counts_once(store, redis_server, monkeypatch):
     """An answer that got lost with its connection is asked for again, and is no conflict."""
     await store.save("key", record(1), expected=0)
@@ -441,15 +466,6 @@ async def test_a_replica_refuses_and_is_left(store, redis_server):
 
     assert "READONLY" == caught.value.code
     await store.save("key", record(1), expected=0)
-
-
-async def test_a_node_of_a_cluster_is_refused(new_server):
-    """The error says that a Cluster is not supported."""
-    server = new_server("--cluster-enabled", "yes")
-    await asyncio.to_thread(server.start)
-    async with RedisStore(server.url) as store:
-        with pytest.raises(StoreError, match="Redis Cluster, which is not supported"):
-            await store.save("key", record(1), expected=0)
 
 
 async def test_a_name_that_is_taken_is_said(store, redis_server):

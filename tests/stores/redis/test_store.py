@@ -38,7 +38,7 @@ def test_it_says_where_it_is_and_no_secret():
     [
         ({}, "url, client: give one"),
         ({"url": URL, "client": object()}, "url, client: give one"),
-        ({"client": object()}, "client: must be a redis.asyncio.Redis"),
+        ({"client": object()}, "client: must be a redis.asyncio.Redis or RedisCluster"),
         ({"url": "http://localhost"}, "url: must begin"),
         ({"url": URL, "prefix": ""}, "prefix: "),
         ({"url": URL, "prefix": 3}, "prefix: "),
