@@ -144,23 +144,25 @@ async def test_after_lost_notices_every_file_is_told(changes, folder, monkeypatc
 
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 async def test_notices_that_are_lost_while_it_looks(changes, folder, monkeypatch):
-    """The look that was under way says nothing any more, and a new one begins."""
+    """The look that was under way says nothing any more, and a new one begins at once, for all."""
     monkeypatch.setattr(folder_changes, "LOOK", 0.0)
-    put(folder / "a")
-    await begin(changes, "a")
-    told = []
+    monkeypatch.setattr(folder_changes, "BATCH", 1)
+    monkeypatch.setattr(folder_changes, "PACE", 0.0)
+    await begin(changes, "a", "b")
+    looks = []
 
     def late(place, names):
         found = look_at(place, names)
-        if not told:
-            told.append(names)
+        looks.append(names)
+        if looks == [["b"], ["a"]]:
+            monkeypatch.setattr(folder_changes, "LOOK", 1000.0)
             loop.call_soon_threadsafe(changes.heard, None)
         return found
 
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(folder_changes, "look_at", late)
 
-    assert "a" == (await anext(changes)).key
+    assert {"a", "b"} == {(await anext(changes)).key for _ in range(2)}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
