@@ -81,15 +81,18 @@ async def test_an_outage_or_a_restart_ends_in_no_stampede(make_pool, server, clo
     assert nobody_in(pool)
 
 
-async def test_a_caller_goes_before_the_timer(make_pool, server, clock, always):
+async def test_a_caller_goes_before_the_timer(make_pool, server, clock, settle, always):
     """Somebody waits for its answer."""
     pool = make_pool(max_refresh_rate=1, **always)
     await signed_in(pool, server, *(str(number) for number in range(30)))
     await clock.run(HOUR - 10)
     await clock.run(1)
     assert len(turnstile(pool)) > 20
-    sent = len(server.requests)
+    await settle()
+    sent, waiting = len(server.requests), len(turnstile(pool))
     call = asyncio.ensure_future(pool.session("29").refresh_session())
+    await settle()
+    assert waiting - 1 == len(turnstile(pool))  # its timer no longer stands in line
     await clock.run(2)
 
     assert 2 == (await call).generation
