@@ -7,13 +7,15 @@ its own is ever left open, in whatever way its loop ends. It will not close a se
 lent to it, retry (aiohttp repeats a GET once on a stale connection, which is harmless), or judge
 a status.
 
-aiohttp is imported on first use, for `import async_auth` has to stay light.
+aiohttp is imported with the first transport, for `import async_auth` has to stay light; not with
+the first request, which may be a refresh under a lease that a loop standing still cannot renew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import math
 import os
 import weakref
@@ -58,6 +60,7 @@ class AiohttpTransport:
         *,
         withheld_cookies: Iterable[str] = (),
     ) -> None:
+        importlib.import_module("aiohttp")
         self._lent = http
         self._withheld = frozenset(withheld_cookies)
         self._own: OwnHttp | None = None
