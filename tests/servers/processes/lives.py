@@ -307,19 +307,22 @@ class Run:
             member.say(do="work")
         await self._reports(self.crew.members)
         began = loop.time()
-        async with asyncio.timeout(PATIENCE + 3 * plan.timed * plan.lives):
-            while self.server.issued < plan.lives:
-                if plan.trouble == "kill":
-                    await asyncio.sleep(self.draw.uniform(0, 2 * plan.timed))
-                    await self._replace_one()
-                else:
-                    await asyncio.sleep(0.1)
+        until = began + PATIENCE + 3 * plan.timed * plan.lives
+        while self.server.issued < plan.lives and loop.time() < until:
+            if plan.trouble == "kill":
+                await asyncio.sleep(self.draw.uniform(0, 2 * plan.timed))
+                await self._replace_one()
+            else:
+                await asyncio.sleep(0.1)
         for member in self.crew.members:
             member.say(do="rest")
         reports = await self._reports(self.crew.members)
         self.figures.lives = self.server.issued
         if any(report["errors"] for report in reports) or signed_out(reports):
-            raise CrewFailure(f"Somebody was refused: {reports}")
+            said = "\n".join(member.last for member in self.crew.members)
+            raise CrewFailure(f"Somebody was refused: {reports}\n{said}")
+        if self.server.issued < plan.lives:
+            raise CrewFailure(f"They stopped refreshing: {dict(self.server.counts)}, {reports}")
         if self.server.issued > (loop.time() - began) / (plan.timed / 2) + 1:
             raise CrewFailure(f"{self.server.issued} refreshes came too soon.")
 
