@@ -114,7 +114,7 @@ async def test_a_call_under_way_leaves_no_connection_of_a_closed_store(open_stor
         assert None is await loading
 
     async with asyncio.timeout(SOON):
-        while redis_server.command("CLIENT", "LIST").count(" addr=") > 1:  # noqa: ASYNC110
+        while redis_server.command("CLIENT", "LIST").count(" addr=") > 1:  # noqa: ASYNC110 - Redis rings no bell
             await asyncio.sleep(0.01)
 
 
