@@ -22,6 +22,8 @@ from async_auth.web_sessions.index import UserSessions
 
 logger = logging.getLogger("async_auth.web_sessions")
 
+_TURNS = 3
+
 
 @attrs.define(eq=False)
 class Ending:
@@ -148,6 +150,24 @@ async def loaded(handle: PooledSession) -> Session | None:
     # It stays in memory while it is in use, however soon the pool lets go of idle ones.
     async with handle.while_open():
         return handle.session
+
+
+async def reloaded(handle: PooledSession) -> Session | None:
+    """
+    Return what is stored under a key whose session in memory has just ended.
+
+    Raises:
+        StoreError: The store cannot be read.
+        ManagerClosed: The pool is closed.
+    """
+    session: Session | None = None
+    # Its place in memory is given up by the first call after the work of ending is over.
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+        session = await loaded(handle)
+        if session is not None:
+            break
+    return session
 
 
 def takes_scope(provider: Any) -> bool:

@@ -18,7 +18,7 @@ from async_auth.errors import ConfigurationError
 from async_auth.ports import Record, SessionStore
 from async_auth.session import Session
 from async_auth.web_sessions.cookies import Cookies
-from async_auth.web_sessions.ending import loaded
+from async_auth.web_sessions.ending import loaded, reloaded
 from async_auth.web_sessions.session import WebSession
 from async_auth.web_sessions.ticket import ID_BYTES, Ticket, key_of
 from async_auth.web_sessions.visit import Visit
@@ -115,11 +115,12 @@ class Opening:
         session = await loaded(handle)
         record = await self._record(handle.key) if look else None
         if look and session is not None and not _is_of(record, session):
-            # A record that is missing may have been lost: what that means is the pool's to say.
-            # Another sign-in was made on another replica; the pool loads that in a while.
-            if record is not None:
-                await handle.discard(session, reason="elsewhere")
-            return
+            if record is None:
+                # It may have been lost: what that means is the pool's to say.
+                return
+            # Another replica has signed in anew under this key: what is stored counts.
+            await handle.discard(session, reason="elsewhere")
+            session = await reloaded(handle)
         if session is None:
             if record is None:
                 self.cookies.clear_session(visit.outgoing)
