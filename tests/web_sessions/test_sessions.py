@@ -589,6 +589,40 @@ async def test_a_sign_out_everywhere_that_cannot_be_written_says_so(world):
     assert await sessions.open(other.request()) is None
 
 
+async def test_what_is_left_on_another_device_is_told(world):
+    """One's own session has ended all the same."""
+    sessions = await world.sessions(store := MemoryStore())
+    one, other = [await world.signed_in(sessions) for _ in range(2)]
+    keys = [(await sessions.open(browser.request())).key for browser in (one, other)]
+    delete = store.delete
+
+    async def fail_elsewhere(key, *, expected):
+        if key == keys[1]:
+            raise OSError("read-only")
+        await delete(key, expected=expected)
+
+    store.delete = fail_elsewhere
+    with pytest.raises(StoreError):
+        await one.ask(sessions.sign_out, everywhere=True)
+
+    assert ({}, None) == (one.cookies, await store.load(keys[0]))
+
+
+async def test_ends_that_keep_nobody_waiting(world, caplog):
+    """What a sign-in replaces, and a list that cannot be mended, are logged."""
+    sessions = await world.sessions(store := CountingStore())
+    browser = await world.signed_in(sessions)
+    world.server.faults.add("/logout", status=503)
+
+    await world.signed_in(sessions, browser=browser)
+    store.broken = ("save",)
+    await browser.ask(sessions.sign_out)
+
+    assert "not ended everywhere" in caplog.text
+    assert "could not be mended" in caplog.text
+    assert set() == store.keys
+
+
 async def test_a_user_has_so_many_sessions_at_most(world):
     """The one that ends first gives way."""
     sessions = await world.sessions(max_sessions=2)
