@@ -206,9 +206,9 @@ class Lodger(PooledSession):
         await super().aclose()
 
 
-#: Whatever a manager does, a pool's handle does: these are run with either.
+#: Whatever a manager does, a pool's handle does: these are run with either. (Not `test_damage`: a pool
+#: that runs repairs the file before the next one reads it.)
 ALIKE = {
-    "test_damage",
     "test_events",
     "test_handout",
     "test_keeper",
