@@ -943,6 +943,7 @@ TABLE = (
 #: What auth-js has no method for.
 OURS_ONLY = {
     "get_token",
+    "sign_in_once",
     "set_auth",
     "sign_in_with_browser",
     "settings",
