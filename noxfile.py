@@ -1,9 +1,9 @@
 """Everything that is checked before a change lands: a plain `nox` runs it all but two.
 
-`browser` needs Chromium on the machine, and `processes` takes an hour. The others need nothing but one of the Pythons that
-the classifiers name; what else they take (linters, Node, npm packages) they install from the
-registries by themselves. The tests run on the built wheel, from a folder where the checkout
-cannot stand in for it.
+`browser` needs Chromium on the machine, and `processes` takes an hour. The others need nothing
+but one of the Pythons that the classifiers name; what else they take (linters, Node, npm
+packages) they install from the registries by themselves. The tests run on the built wheel, from a
+folder where the checkout cannot stand in for it.
 """
 
 from __future__ import annotations
@@ -186,6 +186,7 @@ def tests(session: nox.Session) -> None:
         tracer = ("coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m")
     elsewhere = [
         f"--ignore={TESTS / 'browser'}",
+        f"--ignore={TESTS / 'servers' / 'processes'}",
         f"--ignore={TESTS / 'servers' / 'workers'}",
         f"--ignore-glob={TESTS / 'servers'}/test_*",
     ]
@@ -230,7 +231,8 @@ def servers(session: nox.Session) -> None:
     session.run(str(wheel_of_node / "bin" / "node"), str(npm), *arguments, external=True)
     session.env["REDIS_SERVER"] = redis_server(session)
     session.env["SUPABASE_LITE"] = str(folder / "node_modules" / "@supabase" / "lite")
-    pytest(session, str(TESTS / "servers"))
+    # Those of Redis have run on every Python by now.
+    pytest(session, str(TESTS / "servers"), f"--ignore={TESTS / 'servers' / 'redis'}")
 
 
 @nox.session(python=NEWEST, requires=["wheel"], default=False)
