@@ -7,7 +7,6 @@ a cookie that is well signed and not too old.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import attrs
 
@@ -21,10 +20,7 @@ from async_auth.web_sessions.cookies import Cookies
 from async_auth.web_sessions.ending import loaded, reloaded
 from async_auth.web_sessions.session import WebSession
 from async_auth.web_sessions.ticket import ID_BYTES, Ticket, key_of
-from async_auth.web_sessions.visit import Visit
-
-if TYPE_CHECKING:
-    from async_auth.web_sessions.sessions import WebSessions
+from async_auth.web_sessions.visit import Opener, Visit
 
 _NONCE_BYTES = 8
 
@@ -50,7 +46,7 @@ class Opening:
     user_id: Callable[[Session], str | None]
     random: Callable[[int], bytes]
 
-    def visit(self, incoming: Incoming, sessions: WebSessions) -> Visit:
+    def visit(self, incoming: Incoming, sessions: Opener) -> Visit:
         """Return what the cookies of a request say now."""
         now = self.now()
         found = self.cookies.found_in(incoming, now)

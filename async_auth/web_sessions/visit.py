@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -12,12 +12,19 @@ from async_auth.core.web.outgoing import Outgoing
 from async_auth.web_sessions.session import WebSession
 from async_auth.web_sessions.ticket import Ticket
 
-if TYPE_CHECKING:
-    from async_auth.web_sessions.sessions import WebSessions
-
 #: Where a middleware keeps a visit: in the ASGI scope, or in the request itself where that is a
 #: mapping (there any other key will do as well).
 VISIT_KEY = "async_auth.web_sessions"
+
+
+class Opener(Protocol):
+    """What a visit's adapter asks of the `WebSessions` that it belongs to."""
+
+    async def open(
+        self, request: Any, response: Any = None, *, look: bool | None = None
+    ) -> WebSession | None:
+        """See `WebSessions.open`."""
+        ...
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
@@ -37,7 +44,7 @@ class Visit:
         web: The session.
     """
 
-    sessions: WebSessions
+    sessions: Opener
     incoming: Incoming
     outgoing: Outgoing = attrs.field(factory=Outgoing)
     ticket: Ticket | None
