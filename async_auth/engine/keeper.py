@@ -103,10 +103,16 @@ class Keeper:
     @property
     def busy(self) -> bool:
         """Whether there is work under way, or still to do, that must not be forgotten."""
-        return bool(self._flights or self._flying or self._landing or self.damaged)
+        # A task that is done may be told of only after those who have waited for it.
+        landing = any(not task.done() for task in self._landing or ())
+        return bool(self._flights or self._flying or landing or self.damaged)
 
     def bind(self) -> None:
         """Work in another loop from now on; what flew in the old one is lost with it."""
+        for flight in (self._flights or {}).values():
+            if flight.task is None:
+                # Its turn will not come; that loop may stand still only, and run again.
+                flight.settle(error=interrupted(self.state))
         self._flights = self._flying = self._landing = None
         self._timer = self._ticket = self._mending = self._watcher = None
         self.arm()
@@ -343,7 +349,9 @@ class Keeper:
             if timer is not None:
                 timer.cancel()
         self._leave_queue()
-        self._pause = None
+        if self._pause is not None:
+            self._pause.settle(error=interrupted(self.state))
+            self._pause = None
         self.shelf.unbind()
         watcher = self._watcher
         if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():

@@ -10,7 +10,13 @@ import weakref
 
 import pytest
 
-from async_auth import ConfigurationError, ManagerClosed, RefreshPolicy, SessionPool
+from async_auth import (
+    ConfigurationError,
+    ManagerClosed,
+    RefreshPolicy,
+    SessionPool,
+    TemporaryError,
+)
 from async_auth.stores import MemoryStore
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
@@ -85,6 +91,45 @@ def test_a_flight_of_a_loop_that_is_gone_holds_no_turn(make, server):
 
     asyncio.run(first())
     asyncio.run(second())
+
+
+@pytest.mark.parametrize("waits", ["turn", "pause"])
+def test_who_waits_in_a_loop_that_stands_still_is_told(make, server, clock, waits):
+    """Its work goes on in another loop; should the first one run again, nobody hangs there."""
+    one, two = asyncio.new_event_loop(), asyncio.new_event_loop()
+    pool = make(max_refreshes=1, auto_refresh=False)
+    calls = []
+
+    async def first():
+        server.life = 0.5
+        handles = [pool.session(key) for key in ("ann", "bob")]
+        for handle in handles:
+            await handle.adopt(server.sign_in(handle.key))
+        clock.advance(0.1)
+        if waits == "turn":
+            server.gate = asyncio.Event()
+            calls.extend(asyncio.ensure_future(handle.refresh_session()) for handle in handles)
+        else:
+            await handles[1].refresh_session()
+            clock.advance(0.6)
+            calls.append(asyncio.ensure_future(handles[1].get_token()))
+        await settle()
+        assert not calls[-1].done()
+
+    async def again():
+        if server.gate is not None:
+            server.gate.set()
+        done, waiting = await asyncio.wait(calls, timeout=5)
+        assert (len(calls), 0) == (len(done), len(waiting))
+        with pytest.raises(TemporaryError, match="interrupted"):
+            await calls[-1]
+
+    one.run_until_complete(first())
+    two.run_until_complete(pool.start())
+    one.run_until_complete(again())
+    two.run_until_complete(pool.aclose())
+    one.close()
+    two.close()
 
 
 async def test_another_threads_loop_gets_a_clear_error(make, server):
