@@ -68,8 +68,9 @@ class News:
         ground, failures = self._home.ground, 0
         looks = asyncio.Semaphore(LOOKS)
         while True:
-            stream = self._stream = self._store.changes()
+            stream: ChangeStream | None = None
             try:
+                stream = self._stream = self._store.changes()
                 for member in self._home.members.values():
                     if member.followed:
                         stream.add(member.key)
@@ -77,13 +78,20 @@ class News:
                     failures = 0
                     await self._take(change, looks)
             except Exception as error:  # noqa: BLE001 - a stranger's store may raise anything
-                logger.warning("The sessions of a pool: %s", store_error("watched", error))
+                _warn(error)
             finally:
-                if self._stream is stream:
-                    self._stream = None
-                await stream.aclose()
+                if stream is not None:
+                    await self._leave(stream)
             failures += 1
             await ground.clock.sleep(ground.policy.backoff(failures, ground.random()))
+
+    async def _leave(self, stream: ChangeStream) -> None:
+        if self._stream is stream:
+            self._stream = None
+        try:
+            await stream.aclose()
+        except Exception as error:  # noqa: BLE001 - as above
+            _warn(error)
 
     async def _take(self, change: Change, looks: asyncio.Semaphore) -> None:
         member = self._home.members.get(change.key)
@@ -95,7 +103,12 @@ class News:
         await looks.acquire()
         task = member.keeper.run(_look(member), name="async_auth look")
         # Not in there: it may be cancelled before its first step.
-        task.add_done_callback(functools.partial(_release, looks))
+        task.add_done_callback(functools.partial(self._looked, member, looks))
+
+    def _looked(self, member: Member, looks: asyncio.Semaphore, _: object) -> None:
+        looks.release()
+        # It may have ended: then nothing keeps it.
+        self._home.keeping.unused(member)
 
 
 async def _look(member: Member) -> None:
@@ -106,8 +119,8 @@ async def _look(member: Member) -> None:
         logger.debug("Session %r: %s", member.key, error)
 
 
-def _release(looks: asyncio.Semaphore, _: object) -> None:
-    looks.release()
+def _warn(error: Exception) -> None:
+    logger.warning("The sessions of a pool: %s", store_error("watched", error))
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

@@ -29,6 +29,8 @@ EMPTY_AFTER = 60.0
 BATCH = 500
 #: The pause between two such goes, in seconds.
 BREATH = 0.01
+#: So many that have left may lie around in the rounds before these are swept.
+CROWD = 256
 #: Of so many keys whose session has ended and left, the generation is remembered.
 REMEMBERED = 10_000
 
@@ -56,6 +58,8 @@ class Tenants(Housekeeping):
         self._news = News(home, store) if isinstance(store, SharedWatch) else None
         #: By the number of the grain at whose end they are looked at.
         self._rounds: dict[int, list[Member]] = {}
+        #: How many of these have left memory, at most.
+        self._gone = 0
         self._timer: Timer | None = None
         #: The generations of keys whose session has ended and left: they never restart.
         self._ended: dict[str, int] = {}
@@ -79,14 +83,21 @@ class Tenants(Housekeeping):
         member = self._home.members.get(key)
         if member is None:
             arguments.check_text("key", key)
-            member = Member.of(self._ground, self._provider_of(key), key)
+            member = Member.of(self._ground, self.provider_of(key), key)
             member.state.generation = self._ended.get(key, 0)
             member.state.weigh = self._weigh
             self._home.members[key] = member
         member.state.used = self._ground.clock.now()
         return member
 
-    def _provider_of(self, key: str) -> Provider:
+    def provider_of(self, key: str) -> Provider:
+        """
+        Return the auth system of a key.
+
+        Raises:
+            ConfigurationError: There is none.
+            AuthError: The provider function raised it.
+        """
         if not self._many:
             return cast("Provider", self._provider)
         try:
@@ -143,6 +154,9 @@ class Tenants(Housekeeping):
         if member.state.session is None and not member.needed:
             # Others may sign in under this key: whoever comes next looks again.
             member.loaded = False
+            if self._news is not None:
+                # Followed from anew, it is told what happens while it is loaded.
+                self._news.discard(member)
             if not member.begun and member.state.lifecycle.rejection is None:
                 self._let_go(member)
                 return
@@ -199,6 +213,7 @@ class Tenants(Housekeeping):
     def _look_at(self, member: Member, now: float) -> None:
         member.noted = False
         if self._home.members.get(member.key) is not member:
+            self._gone = max(0, self._gone - 1)
             return
         if member.needed:
             # It is in use, if not by a call of just now.
@@ -220,6 +235,19 @@ class Tenants(Housekeeping):
             self._news.discard(member)
         member.state.forget()
         member.keeper.unbind()
+        if member.noted:
+            self._gone += 1
+            if self._gone > max(CROWD, len(self._home.members)):
+                self._sweep()
+
+    def _sweep(self) -> None:
+        # Else those who sign in and out would fill the memory until they had been idle.
+        self._gone, here = 0, self._home.members
+        rounds = {
+            number: [member for member in members if here.get(member.key) is member]
+            for number, members in self._rounds.items()
+        }
+        self._rounds = {number: members for number, members in rounds.items() if members}
 
     def _remember(self, key: str, generation: int) -> None:
         self._ended.pop(key, None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
+import weakref
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +21,7 @@ from async_auth import (
     StoreError,
     TokenRefreshed,
 )
+from async_auth.engine import tenants
 from async_auth.stores import MemoryStore
 from async_auth.testing import ManualClock
 
@@ -371,3 +374,44 @@ async def test_a_key_that_was_forgotten_may_sign_in_again(make_pool, server, clo
     await signed_in(pool, server, "ann")
 
     assert isinstance(await anext(stream), SignedIn)
+
+
+async def test_who_signs_out_leaves_at_once(make_pool, server):
+    """Nothing is kept for it until it would have been idle."""
+    pool = make_pool()
+    await signed_in(pool, server, "ann")
+    await pool.session("ann").sign_out()
+
+    assert 0 == len(pool)
+
+
+async def test_those_who_sign_in_and_out_do_not_fill_the_memory(make_pool, server, monkeypatch):
+    """However long it would be until they had been idle; those who stay leave in their time."""
+    monkeypatch.setattr(tenants, "CROWD", 4)
+    pool = make_pool(idle_after=86_400)
+    await signed_in(pool, server, "ann")
+    left = []
+    for number in range(12):
+        await signed_in(pool, server, key := f"guest-{number}")
+        left.append(weakref.ref(pool._home.members[key]))  # noqa: SLF001 - nobody else has it
+        await pool.session(key).sign_out()
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert 1 == len(pool)
+    assert 4 >= sum(member() is not None for member in left)
+
+
+async def test_sweeping_forgets_nobody_who_stays(make_pool, server, clock, monkeypatch):
+    """Who is idle leaves as ever."""
+    monkeypatch.setattr(tenants, "CROWD", 0)
+    pool = make_pool(idle_after=100, active_for=1)
+    await signed_in(pool, server, "ann")
+    for number in range(5):
+        await signed_in(pool, server, f"guest-{number}")
+        await pool.session(f"guest-{number}").sign_out()
+    assert 1 == len(pool)
+
+    await clock.run(110)
+
+    assert 0 == len(pool)

@@ -203,3 +203,59 @@ async def test_two_pools_on_one_folder_hear_of_each_other(make_pool, server, tmp
     assert attrs.evolve(event.session, generation=2) == one.session("ann").session
     await one.session("ann").sign_out()
     assert isinstance(await anext(stream), SignedOut)
+
+
+@pytest.mark.parametrize("trouble", ["made", "closed"])
+async def test_a_stream_that_cannot_be_made_or_closed(pair, store, clock, caplog, trouble):
+    """A stranger's store may raise there as well; it is tried again all the same."""
+    one, two = pair
+    failures = [OSError("away"), OSError("away")]
+    make = store.changes
+
+    def changes():
+        if failures:
+            raise failures.pop()
+        return make()
+
+    async def aclose():
+        raise failures.pop()
+
+    if trouble == "made":
+        store.changes = changes
+    else:
+        store.stream.aclose = aclose
+    await store.stream.queue.put(OSError("away"))
+    for _ in range(3):
+        await clock.run(10)
+
+    assert (2, ["ann"]) == (len(store.streams), store.stream.keys)
+    await one.session("ann").refresh_session()
+    await store.change("ann")
+    assert 2 == two.session("ann").session.generation
+    assert "cannot be watched (OSError)" in caplog.text
+
+
+async def test_what_has_ended_elsewhere_leaves_memory_at_once(pair, store):
+    """Nobody has to come by for that."""
+    one, two = pair
+    await one.session("ann").sign_out()
+    await store.change("ann")
+
+    assert (0, []) == (len(two), store.stream.keys)
+
+
+async def test_what_happens_while_a_refused_session_is_loaded_again_is_heard(
+    make_pool, pair, store, server
+):
+    """It is followed from anew, for the store to tell of what came before."""
+    _, two = pair
+    server.revoke("ann")
+    with pytest.raises(SignInRequired):
+        await two.session("ann").refresh_session()
+    assert (1, []) == (len(two), store.stream.keys)
+
+    three = make_pool(store=store.inner, auto_refresh=False)
+    await three.session("ann").adopt(server.sign_in("ann"))
+    await two.get_token("ann")
+
+    assert ["ann"] == store.stream.keys
