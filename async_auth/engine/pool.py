@@ -271,6 +271,14 @@ class PooledSession(SessionHandle):
     def _closed(self) -> bool:
         return self._done or self._home.closed
 
+    @property
+    def provider(self) -> Provider:
+        """See `SessionHandle.provider`; nothing comes into memory by asking."""
+        if self._closed:
+            raise ManagerClosed
+        member = self._found()
+        return self._tenants.provider_of(self.key) if member is None else super().provider
+
     async def get_token(
         self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None
     ) -> AccessToken:

@@ -569,3 +569,24 @@ async def test_a_handle_says_what_its_session_stands_on(tiny_provider):
             handle.clock,
             handle.provider,
         )
+
+
+async def test_asking_for_the_provider_brings_nothing_into_memory(make_pool, tiny_provider):
+    """It is asked of keys that nobody may ever use."""
+    made = []
+
+    def provider_of(key):
+        made.append(key)
+        return tiny_provider()
+
+    pool = make_pool(provider=provider_of)
+    handle = pool.session("ann")
+
+    assert isinstance(handle.provider, tiny_provider)
+    assert (0, ["ann"]) == (len(pool), made)
+    handle.set_auth("pinned")
+    assert handle.provider is handle.provider
+    assert ["ann", "ann"] == made
+    await handle.aclose()
+    with pytest.raises(ManagerClosed):
+        _ = handle.provider
