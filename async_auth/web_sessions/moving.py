@@ -3,7 +3,8 @@
 It is moved in the store, and with the session's refresh lock held: no replica is spending its
 refresh token meanwhile, and what a replica has in memory under the old key finds out that it is
 gone. The new key is written before the old one goes, so a crash between the two loses nothing:
-until its cookie is sent nobody knows the new key.
+until its cookie is sent nobody knows the new key. The old one is marked by compare-and-swap
+before it goes, so that a session which was signed out meanwhile does not live on under a new key.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable
 
+import attrs
+
 from async_auth.engine.shelf import store_error
+from async_auth.engine.state import new_sign_in_id
 from async_auth.errors import AuthSessionMissing, Conflict, StoreError, TemporaryError
 from async_auth.ports import RefreshLock, SessionStore
 
@@ -51,8 +55,17 @@ async def move(
         if record.generation < known():
             raise TemporaryError("The session is not saved yet; try again.", retry_after=1.0)
         await _write(store.save(new, record, expected=0))
+        # A delete would not say whether there was anything left to be deleted. By the mark other
+        # replicas know it for ended.
+        mark = attrs.evolve(record, generation=record.generation + 1, sign_in_id=new_sign_in_id())
         try:
-            await _write(store.delete(old, expected=record.generation))
+            await _write(store.save(old, mark, expected=record.generation))
+            try:
+                await _write(store.delete(old, expected=mark.generation))
+            except (StoreError, TemporaryError):
+                with contextlib.suppress(StoreError, TemporaryError):
+                    await _write(store.save(old, record, expected=mark.generation))
+                raise
         except (StoreError, TemporaryError):
             # Two keys must not spend one refresh token.
             with contextlib.suppress(StoreError, TemporaryError):
@@ -64,7 +77,7 @@ async def _write(change: Awaitable[None]) -> None:
     try:
         await change
     except Conflict as error:
-        # A sign-in takes no lock.
+        # A sign-in takes no lock, nor does a sign-out.
         raise TemporaryError(
             "The session is being changed just now; try again.", retry_after=1.0
         ) from error

@@ -14,12 +14,13 @@ RECORD = Record(generation=3, sign_in_id="s", session={"access_token": "x"})
 
 
 class Store(MemoryStore):
-    """Fails where it is told to, and lets somebody else write before a delete."""
+    """Fails where it is told to, and lets somebody else write or delete before a delete."""
 
     def __init__(self):
         super().__init__()
         self.broken = ""
         self.rival = None
+        self.ends = False
 
     async def load(self, key):
         """Fail, or load."""
@@ -41,6 +42,8 @@ class Store(MemoryStore):
         if self.rival is not None:
             rival, self.rival = self.rival, None
             await super().save("old", rival, expected=None)
+        if self.ends and key == "new":
+            await super().delete("old", expected=None)
 
 
 async def test_it_is_moved_as_it_is():
@@ -98,6 +101,18 @@ async def test_a_sign_in_meanwhile():
         await move(store, store.lock, old="old", new="new")
 
     assert ("t", None) == ((await store.load("old")).sign_in_id, await store.load("new"))
+
+
+async def test_a_sign_out_meanwhile():
+    """What was signed out does not live on under another key."""
+    store = Store()
+    await store.save("old", RECORD, expected=0)
+    store.ends = True
+
+    with pytest.raises(TemporaryError, match="being changed"):
+        await move(store, store.lock, old="old", new="new")
+
+    assert (None, None) == (await store.load("old"), await store.load("new"))
 
 
 async def test_what_stands_there_already_is_not_overwritten():
