@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -21,8 +20,6 @@ from async_auth.session import Session
 from async_auth.web_sessions.index import UserSessions
 
 logger = logging.getLogger("async_auth.web_sessions")
-
-_TURNS = 3
 
 
 @attrs.define(eq=False)
@@ -52,11 +49,16 @@ class Ending:
             ApiError: The server refused; the session has ended all the same.
             StoreError: The store could not be written; removing the session is retried.
         """
+        left = False
         try:
             handle = self.pool.session(key)
             await handle.sign_out(**self._options(key, everywhere=everywhere))
+        except StoreError:
+            # It may still be in the store, and then it must be in the list as well.
+            left = True
+            raise
         finally:
-            if user_id is not None:
+            if user_id is not None and not left:
                 await self.forget(user_id, [key])
 
     async def quietly(self, key: str, *, instead: Session | None) -> Session | None:
@@ -82,20 +84,27 @@ class Ending:
                 await handle.sign_out(**self._options(key, everywhere=False))
         except AuthError as error:
             logger.warning("A session was not ended everywhere: %s", error)
+            if isinstance(error, StoreError):
+                return None
         return session
 
-    async def each(self, keys: Iterable[str], *, tell: bool) -> tuple[list[str], list[AuthError]]:
+    async def all_of(self, user_id: str, *, tell: bool) -> tuple[list[str], list[AuthError]]:
         """
-        End several sessions.
+        End all sessions of a user. Their list is left as it is.
 
         Args:
-            keys: Which.
+            user_id: Whose.
             tell: Whether the server is told of each.
 
         Returns:
-            The keys of those that have ended, and what went wrong, with these and with others.
+            The keys of those that have ended, and what went wrong, with these and with others:
+            what may be left comes first.
+
+        Raises:
+            StoreError: The list cannot be read; sessions may be left.
         """
-        ended: list[str] = []
+        ended: dict[str, None] = {}
+        left: set[str] = set()
         failures: list[AuthError] = []
 
         async def end(key: str) -> None:
@@ -107,15 +116,19 @@ class Ending:
             except AuthError as error:
                 failures.append(error)
                 if isinstance(error, StoreError):
-                    return
-            ended.append(key)
+                    left.add(key)
+            ended[key] = None
 
-        async with asyncio.TaskGroup() as group:
-            for key in keys:
-                group.create_task(end(key))
-        # What may be left is what matters most.
+        # Twice, for one may be on its way to another key just now. Each enters the list before it
+        # moves, and moves only while its old key has not ended: after the first round nothing
+        # moves any more, and what has moved is found by the second.
+        for _ in range(2):
+            entries = await self.index.of_user(user_id)
+            async with asyncio.TaskGroup() as group:
+                for entry in entries:
+                    group.create_task(end(entry.key))
         failures.sort(key=lambda error: not isinstance(error, StoreError))
-        return ended, failures
+        return [key for key in ended if key not in left], failures
 
     def server_ends_all(self, key: str) -> bool:
         """Say whether the server of a session can be told to end all of its user's."""
@@ -150,24 +163,6 @@ async def loaded(handle: PooledSession) -> Session | None:
     # It stays in memory while it is in use, however soon the pool lets go of idle ones.
     async with handle.while_open():
         return handle.session
-
-
-async def reloaded(handle: PooledSession) -> Session | None:
-    """
-    Return what is stored under a key whose session in memory has just ended.
-
-    Raises:
-        StoreError: The store cannot be read.
-        ManagerClosed: The pool is closed.
-    """
-    session: Session | None = None
-    # Its place in memory is given up by the first call after the work of ending is over.
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
-        session = await loaded(handle)
-        if session is not None:
-            break
-    return session
 
 
 def takes_scope(provider: Any) -> bool:

@@ -17,7 +17,7 @@ from async_auth.errors import ConfigurationError
 from async_auth.ports import Record, SessionStore
 from async_auth.session import Session
 from async_auth.web_sessions.cookies import Cookies
-from async_auth.web_sessions.ending import loaded, reloaded
+from async_auth.web_sessions.ending import loaded
 from async_auth.web_sessions.session import WebSession
 from async_auth.web_sessions.ticket import ID_BYTES, Ticket, key_of
 from async_auth.web_sessions.visit import Opener, Visit
@@ -116,7 +116,7 @@ class Opening:
                 return
             # Another replica has signed in anew under this key: what is stored counts.
             await handle.discard(session, reason="elsewhere")
-            session = await reloaded(handle)
+            session = await loaded(handle)
         if session is None:
             if record is None:
                 self.cookies.clear_session(visit.outgoing)

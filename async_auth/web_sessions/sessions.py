@@ -25,6 +25,7 @@ from async_auth.errors import (
     AuthSessionMissing,
     ConfigurationError,
     InvalidToken,
+    StoreError,
 )
 from async_auth.session import Session
 from async_auth.web_sessions.cookies import Cookies
@@ -374,7 +375,8 @@ class WebSessions:
         visit = self.visit(request)
         self._check_response(visit, response)
         try:
-            web = await self.open(visit)
+            # What is in memory is ended whether or not the store can be asked for it.
+            web = await self.open(visit, look=False)
             if web is not None:
                 await self._end(web, everywhere=everywhere)
         finally:
@@ -398,12 +400,11 @@ class WebSessions:
             ApiError: The auth server refused one; it has ended all the same.
             StoreError: The store cannot be read or written; sessions may be left.
         """
-        entries = await self._index.of_user(user_id)
-        ended, failures = await self._ending.each([entry.key for entry in entries], tell=True)
+        ended, failures = await self._ending.all_of(user_id, tell=True)
         await self._index.remove(user_id, ended)
         if failures:
             raise failures[0]
-        return len(entries)
+        return len(ended)
 
     async def sessions_of(self, user_id: str) -> tuple[SessionEntry, ...]:
         """
@@ -416,7 +417,8 @@ class WebSessions:
             StoreError: The store cannot be read.
         """
         now = self._now()
-        return tuple(entry for entry in await self._index.of_user(user_id) if entry.ends_at > now)
+        alive = [entry for entry in await self._index.of_user(user_id) if entry.ends_at > now]
+        return tuple(sorted(alive, key=lambda entry: entry.ends_at))
 
     def __repr__(self) -> str:
         return f"<WebSessions cookie={self.settings.cookie.name!r} pool={self.pool!r}>"
@@ -495,14 +497,24 @@ class WebSessions:
         if not everywhere or user_id is None:
             await self._ending.one(web.key, user_id)
             return
-        # The list is emptied last: whatever comes between, it names all that is alive.
-        entries = await self._index.of_user(user_id)
-        others = [entry.key for entry in entries if entry.key != web.key]
-        ended, failures = await self._ending.each(
-            others, tell=not self._ending.server_ends_all(web.key)
-        )
-        await self._ending.forget(user_id, ended)
-        await self._ending.one(web.key, user_id, everywhere=True)
+        failures: list[AuthError] = []
+        tell = not self._ending.server_ends_all(web.key)
+        try:
+            await self._ending.one(web.key, user_id, everywhere=True)
+        except AuthError as error:
+            failures.append(error)
+        try:
+            ended, others = await self._ending.all_of(user_id, tell=tell)
+        except StoreError as error:
+            failures.append(error)
+        else:
+            # The list is emptied last: whatever comes between, it names all that is alive.
+            if any(isinstance(error, StoreError) for error in failures):
+                ended = [key for key in ended if key != web.key]
+            await self._ending.forget(user_id, ended)
+            failures += others
+        # What may be left is what matters most.
+        failures.sort(key=lambda error: not isinstance(error, StoreError))
         if failures:
             raise failures[0]
 

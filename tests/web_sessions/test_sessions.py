@@ -38,6 +38,13 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.asked = []
         self.broken = ()
+        #: What happens once, just before or after a call: `("before", "load", key)`.
+        self.once = {}
+
+    async def _happens(self, when, verb, key):
+        happening = self.once.pop((when, verb, key), None)
+        if happening is not None:
+            await happening()
 
     def _ask(self, verb, key):
         self.asked.append((verb, key))
@@ -47,12 +54,15 @@ class CountingStore(MemoryStore):
     async def load(self, key):
         """Count, and load."""
         self._ask("load", key)
+        await self._happens("before", "load", key)
         return await super().load(key)
 
     async def save(self, key, record, *, expected):
         """Count, and save."""
         self._ask("save", key)
         await super().save(key, record, expected=expected)
+        if ".user." not in key:
+            await self._happens("after", "save", "any")
 
     async def delete(self, key, *, expected):
         """Count, and delete."""
@@ -556,6 +566,84 @@ async def test_a_user_is_signed_out_by_name(world):
     assert 0 == await there.sign_out_user(user)
 
 
+async def test_a_session_that_moves_while_its_user_is_signed_out(world):
+    """It is found at its new key: it was listed there before it moved."""
+    store = CountingStore()
+    here, there = [await world.sessions(store) for _ in range(2)]
+    browser = await world.signed_in(here)
+    web = await here.open(browser.request())
+    store.once["before", "load", web.key] = lambda: browser.ask(here.rotate)
+
+    await there.sign_out_user(web.user_id)
+
+    assert {} == store.once
+    assert await here.open(browser.request()) is None
+    assert (set(), ()) == (store.keys, await here.sessions_of(web.user_id))
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_a_sign_out_while_the_session_moves(world, everywhere):
+    """It does not come to life again under the new key."""
+    store = CountingStore()
+    here, there = [await world.sessions(store) for _ in range(2)]
+    browser = await world.signed_in(here)
+    tab = world.browser()
+    tab.cookies = dict(browser.cookies)
+    user = (await here.open(browser.request())).user_id
+    store.once["after", "save", "any"] = lambda: tab.ask(there.sign_out, everywhere=everywhere)
+
+    with pytest.raises(TemporaryError):
+        await browser.ask(here.rotate)
+
+    assert {} == store.once
+    assert await here.open(browser.request()) is None
+    assert (set(), ()) == (store.keys, await here.sessions_of(user))
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_signing_out_while_the_store_is_away(world, everywhere):
+    """The error says so; here the session has ended, and the store is told when it is back."""
+    sessions = await world.sessions(store := CountingStore())
+    browser = await world.signed_in(sessions)
+    thief = world.browser()
+    thief.cookies = dict(browser.cookies)
+    user = (await sessions.open(browser.request())).user_id
+    store.broken = ("load", "save", "delete")
+
+    with pytest.raises(StoreError):
+        await browser.ask(sessions.sign_out, everywhere=everywhere)
+
+    store.broken = ()
+    assert {} == browser.cookies
+    assert await sessions.open(thief.request()) is None
+    assert 1 == len(await sessions.sessions_of(user))
+    await world.clock.run(10)
+    assert set() == store.keys
+
+
+async def test_an_older_session_that_cannot_be_removed_stays_in_the_list(world):
+    """A sign-out everywhere has to find it."""
+    sessions = await world.sessions(store := CountingStore())
+    browser = await world.signed_in(sessions)
+    user = (await sessions.open(browser.request())).user_id
+    store.broken = ("delete",)
+
+    await world.signed_in(sessions, browser=browser)
+
+    assert 2 == len(await sessions.sessions_of(user))
+
+
+async def test_the_session_that_ends_first_is_listed_first(world):
+    """Also after it was given another key."""
+    sessions = await world.sessions()
+    first = await world.signed_in(sessions)
+    world.clock.advance(1)
+    await world.signed_in(sessions)
+    web = await first.ask(sessions.rotate)
+
+    assert web.key == (await sessions.sessions_of(web.user_id))[0].key
+
+
 async def test_a_server_that_is_away_keeps_nobody_signed_in(world):
     """The error says that it was not told; here the session has ended all the same."""
     sessions = await world.sessions(store := CountingStore())
@@ -583,10 +671,11 @@ async def test_a_sign_out_everywhere_that_cannot_be_written_says_so(world):
     with pytest.raises(StoreError):
         await one.ask(sessions.sign_out, everywhere=True)
 
-    assert 1 == len(await sessions.sessions_of(user))
+    assert 2 == len(await sessions.sessions_of(user))
     store.broken = ()
     await sessions.sign_out_user(user)
     assert await sessions.open(other.request()) is None
+    assert () == await sessions.sessions_of(user)
 
 
 async def test_what_is_left_on_another_device_is_told(world):
