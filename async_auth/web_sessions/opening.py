@@ -111,14 +111,17 @@ class Opening:
         session = await loaded(handle)
         record = await self._record(handle.key) if look else None
         if look and session is not None and not _is_of(record, session):
-            if record is None:
-                # It may have been lost: what that means is the pool's to say.
+            if record is not None:
+                # Another replica has signed in anew under this key: what is stored counts.
+                await handle.discard(session, reason="elsewhere")
+                session = await loaded(handle)
+            elif await self._removed(handle.key):
+                # The pool will hear of it.
                 return
-            # Another replica has signed in anew under this key: what is stored counts.
-            await handle.discard(session, reason="elsewhere")
-            session = await loaded(handle)
+            # Else the store has lost it, which is no sign-out: the pool will save it again.
         if session is None:
-            if record is None:
+            # Of what was lost another replica may have a copy.
+            if record is None and await self._removed(handle.key):
                 self.cookies.clear_session(visit.outgoing)
             return
         visit.web = self.web(handle, session, ticket)
@@ -133,6 +136,14 @@ class Opening:
     async def _record(self, key: str) -> Record | None:
         try:
             return await self.store.load(key)
+        except Exception as error:
+            raise store_error("read", error) from error
+
+    async def _removed(self, key: str) -> bool:
+        """Say whether somebody removed a record that is missing, as far as the store can tell."""
+        removed = getattr(self.store, "removed", None)
+        try:
+            return removed is None or bool(await removed(key))
         except Exception as error:
             raise store_error("read", error) from error
 

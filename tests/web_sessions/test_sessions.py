@@ -1022,6 +1022,65 @@ async def test_a_store_that_cannot_be_read_is_no_sign_out(world):
     assert browser.cookies
 
 
+class ForgetfulStore(CountingStore):
+    """Knows what was removed, and may lose all that it has."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended = set()
+
+    async def delete(self, key, *, expected):
+        """Note it, and delete."""
+        self.ended.add(key)
+        await super().delete(key, expected=expected)
+
+    async def removed(self, key):
+        """Say whether it was deleted."""
+        self._ask("removed", key)
+        return key in self.ended
+
+    async def lose(self):
+        """Come back empty, as a Redis without a disk does."""
+        for key in list(self._records):
+            await super(CountingStore, self).delete(key, expected=None)
+
+
+async def test_a_store_that_has_lost_a_session_signs_nobody_out(world):
+    """Whoever has it in memory goes on; whoever has not leaves the cookie alone."""
+    store = ForgetfulStore()
+    here, there = [await world.sessions(store) for _ in range(2)]
+    browser = await world.signed_in(here)
+    await store.lose()
+
+    assert await browser.ask(there.open, method="GET") is None
+    assert browser.cookies
+    found = await browser.ask(here.open, method="GET")
+    assert (await found.get_token()).value
+    await found.handle.refresh_session()
+    assert await browser.ask(there.open, method="GET")
+
+    store.broken = ("removed",)
+    await store.lose()
+    with pytest.raises(StoreError):
+        await browser.ask(here.open, method="GET")
+
+
+async def test_a_session_that_was_removed_is_none_though_it_is_in_memory(world):
+    """The store says that somebody has signed out."""
+    store = ForgetfulStore()
+    here, there = [await world.sessions(store) for _ in range(2)]
+    browser = await world.signed_in(here)
+    old = world.browser()
+    old.cookies = dict(browser.cookies)
+    assert await there.open(browser.request())
+
+    await browser.ask(here.sign_out)
+
+    assert await old.ask(there.open, method="GET") is None
+    assert await old.ask(here.open, method="GET") is None
+    assert {} == old.cookies
+
+
 async def test_a_pool_that_is_closed(world):
     """It says so."""
     sessions = await world.sessions()
