@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable
 
 from async_auth.engine.ground import Ground
-from async_auth.engine.keeper import Keeper
+from async_auth.engine.keeper import Keeper, interrupted
 from async_auth.engine.member import Member
 from async_auth.engine.runtime import Closeable, Runtime
 from async_auth.engine.single_flight import Flight
@@ -225,8 +225,14 @@ class Household:
         try:
             session = await member.keeper.shelf.load()
         except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
-            member.loading = None
+            if member.loading is loading:
+                member.loading = None
             loading.settle(error=error)
+            return
+        if member.loading is not loading:
+            # Its loop stood still meanwhile, and another one has gone on without it: what was
+            # stored then may have ended since.
+            loading.settle(error=interrupted(member.state))
             return
         if session is not None and member.state.session is None:
             member.state.sign_in(session, order=0, stored=True)
@@ -245,5 +251,6 @@ class Household:
 def _load_ended(member: Member, loading: Flight[None], _: asyncio.Task[None]) -> None:
     # Cancelled with its loop, perhaps before its first step, or struck by a Ctrl-C.
     if not loading.done:
-        member.loading = None
+        if member.loading is loading:
+            member.loading = None
         loading.settle(error=ManagerClosed("Starting was cancelled; the next call starts."))

@@ -132,6 +132,43 @@ def test_who_waits_in_a_loop_that_stands_still_is_told(make, server, clock, wait
     two.close()
 
 
+def test_a_load_of_a_loop_that_stood_still_brings_nothing_back(make, server, faulty_store):
+    """What it has read may have been signed out since, in the loop that went on."""
+    one, two = asyncio.new_event_loop(), asyncio.new_event_loop()
+    pool = make(store=faulty_store, idle_after=10, auto_refresh=False)
+    handle, calls = pool.session("ann"), []
+    load, gate = faulty_store.load, asyncio.Event()
+
+    async def held(key):
+        record = await load(key)
+        await gate.wait()
+        return record
+
+    async def first():
+        await make(store=faulty_store).session("ann").adopt(server.sign_in("ann"))
+        faulty_store.load = held
+        calls.append(asyncio.ensure_future(handle.get_token()))
+        await settle()
+
+    async def second():
+        faulty_store.load = load
+        await handle.get_token()
+        await handle.sign_out()
+
+    async def again():
+        gate.set()
+        with pytest.raises(TemporaryError, match="interrupted"):
+            await calls[0]
+
+    one.run_until_complete(first())
+    two.run_until_complete(second())
+    one.run_until_complete(again())
+    assert handle.session is None
+    two.run_until_complete(pool.aclose())
+    one.close()
+    two.close()
+
+
 async def test_another_threads_loop_gets_a_clear_error(make, server):
     """And may close it."""
     pool = make()
