@@ -465,7 +465,8 @@ class WebSessions:
             web = self._opening.web(handle, session, ticket)
             if web.user_id is not None:
                 await self._enter(web.user_id, ticket)
-        except AuthError:
+        except BaseException:
+            # Also if the caller was cancelled: nobody would have the cookie.
             await self._ending.quietly(handle.key, instead=None)
             raise
         if visit.ticket is not None:

@@ -883,6 +883,27 @@ async def test_a_store_that_cannot_be_written_signs_nobody_in(world):
     assert [] == world.server.session_ids(tokens.user.id)
 
 
+async def test_a_sign_in_that_is_cancelled_leaves_no_session(world):
+    """Nobody would have its cookie."""
+    sessions = await world.sessions(store := CountingStore())
+    browser = await world.signed_in(sessions)
+    user = (await sessions.open(browser.request())).user_id
+    listed = [key for _, key in store.asked if ".user." in key][-1]
+    call = asyncio.ensure_future(
+        world.browser().ask(sessions.sign_in, session=await world.tokens())
+    )
+
+    async def cancel():
+        call.cancel()
+        await asyncio.sleep(0)
+
+    store.once["before", "load", listed] = cancel
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+    assert (1, 1) == (len(store.keys), len(await sessions.sessions_of(user)))
+
+
 async def test_what_cannot_get_a_cookie_is_refused_before_anything_is_done(world):
     """Without a response, or with one that has been sent, nobody is signed in."""
     sessions = await world.sessions(store := CountingStore())
