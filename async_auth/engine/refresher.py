@@ -242,6 +242,7 @@ class Refresher:
             yield
             return
         gate: Flight[None] = Flight()
+        runtime = self.ground.bound
         ticket = turnstile.enter(gate.settle, at=self.ground.clock.now(), urgent=True)
         try:
             wait = turnstile.wait_for(ticket)
@@ -251,7 +252,9 @@ class Refresher:
             yield
         finally:
             if ticket.admitted:
-                turnstile.leave()
+                # One of a loop that was replaced is counted no more.
+                if self.ground.bound is runtime:
+                    turnstile.leave()
             else:
                 ticket.cancel()
 

@@ -34,7 +34,7 @@ def make(clock, server, tiny_provider):
             "random": lambda: 0.0,
             **options,
         }
-        return SessionPool(tiny_provider(), **options)
+        return SessionPool(options.pop("provider", None) or tiny_provider(), **options)
 
     return make
 
@@ -128,6 +128,54 @@ def test_who_waits_in_a_loop_that_stands_still_is_told(make, server, clock, wait
     two.run_until_complete(pool.start())
     one.run_until_complete(again())
     two.run_until_complete(pool.aclose())
+    one.close()
+    two.close()
+
+
+def test_a_goodbye_of_a_loop_that_stood_still_gives_nobody_elses_turn_back(
+    make, server, clock, tiny_provider
+):
+    """Its own was forgotten with the loop."""
+
+    class Farewell(tiny_provider):
+        def sign_out_request(self, session):
+            return self.refresh_request(session, now=0)
+
+    one, two = asyncio.new_event_loop(), asyncio.new_event_loop()
+    pool = make(provider=Farewell(), max_refreshes=1, auto_refresh=False)
+    gates, calls = [asyncio.Event(), asyncio.Event()], []
+
+    async def first():
+        for key in ("ann", "bob"):
+            await pool.session(key).adopt(server.sign_in(key))
+        clock.advance(4000)
+        server.gate = gates[0]
+        calls.append(asyncio.ensure_future(pool.session("ann").sign_out()))
+        await settle()
+        assert 1 == len(server.requests)
+
+    async def second():
+        server.gate = gates[1]
+        calls.append(asyncio.ensure_future(pool.session("bob").get_token()))
+        await settle()
+        assert 2 == len(server.requests)
+
+    async def again():
+        server.gate = None
+        gates[0].set()
+        await calls[0]
+
+    async def last():
+        assert "1 refreshing" in repr(pool)
+        gates[1].set()
+        await calls[1]
+        assert "0 refreshing" in repr(pool)
+        await pool.aclose()
+
+    one.run_until_complete(first())
+    two.run_until_complete(second())
+    one.run_until_complete(again())
+    two.run_until_complete(last())
     one.close()
     two.close()
 
