@@ -46,7 +46,8 @@ class SessionPool:
 
     Args:
         provider: The auth system, or a function of the key that returns one: it is called each
-            time a session comes into memory. What it raises is raised to the callers of that key.
+            time a session comes into memory, and when a handle is asked for the provider of one
+            that is not. What it raises is raised to the callers of that key.
         store: Where the sessions are kept; by default in memory, where they stay until they end.
         lock: Who may refresh; by default the store's own.
         policy: When to refresh. Its `lock_timeout` is also how long a caller with an expired

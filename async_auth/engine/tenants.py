@@ -149,7 +149,7 @@ class Tenants(Housekeeping):
 
     def unused(self, member: Member) -> None:
         """Let what has no session leave at once, and look at the others when they are idle."""
-        if member.users:
+        if member.users or self._home.members.get(member.key) is not member:
             return
         if member.state.session is None and not member.needed:
             # Others may sign in under this key: whoever comes next looks again.

@@ -244,6 +244,18 @@ async def test_what_has_ended_elsewhere_leaves_memory_at_once(pair, store):
     assert (0, []) == (len(two), store.stream.keys)
 
 
+async def test_one_that_has_left_meanwhile_is_not_followed_again(pair, store, clock):
+    """It may leave between the end of a look and the word of that."""
+    _, two = pair
+    member = two._home.members["ann"]  # noqa: SLF001 - nobody else has it
+    await clock.run(200)
+    assert 0 == len(two)
+
+    two._tenants.unused(member)  # noqa: SLF001 - as what was started before does
+
+    assert [] == store.stream.keys
+
+
 async def test_what_happens_while_a_refused_session_is_loaded_again_is_heard(
     make_pool, pair, store, server
 ):
