@@ -266,7 +266,9 @@ async def test_a_session_expires_if_that_is_wanted(open_store, redis_server):
 async def test_a_user_with_few_rights_is_enough(open_store, redis_server):
     """What the error about missing rights names is all that is needed."""
     async with open_store() as store:
-        redis_server.command("ACL", "SETUSER", "few", "reset", "on", ">secret", "~x", "+hget")
+        redis_server.command(
+            "ACL", "SETUSER", "few", "reset", "resetchannels", "on", ">secret", "~x", "+hget"
+        )
         url = f"redis://few:secret@127.0.0.1:{redis_server.port}/0"
         async with RedisStore(url) as few:
             with pytest.raises(StoreError, match="this user needs") as caught:
@@ -275,7 +277,9 @@ async def test_a_user_with_few_rights_is_enough(open_store, redis_server):
         words = caught.value.message.partition("the commands ")[2].rstrip(".")
         commands = words.replace(" and ", ", ").split(", ")
         rights = ["~async_auth*", "&async_auth*", *(f"+{name.strip()}" for name in commands)]
-        redis_server.command("ACL", "SETUSER", "few", "reset", "on", ">secret", *rights)
+        redis_server.command(
+            "ACL", "SETUSER", "few", "reset", "resetchannels", "on", ">secret", *rights
+        )
         async with RedisStore(url, expire_after=60.0) as few:
             stream = few.watch("key")
             assert None is await next_of(stream)
