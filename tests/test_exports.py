@@ -31,6 +31,7 @@ HEAVY = {
     "keyring",
     "pytest",
     "redis",
+    "requests",
     "rich",
     "starlette",
     "yarl",
@@ -41,6 +42,7 @@ OPTIONAL = {
     "async_auth.cli": "click",
     "async_auth.integrations.fastapi": "fastapi",
     "async_auth.integrations.httpx": "httpx",
+    "async_auth.integrations.requests": "requests",
     "async_auth.integrations.starlette": "starlette",
     "async_auth.testing.pytest_plugin": "pytest",
 }

@@ -65,12 +65,14 @@ THIRD_PARTIES = {
         "integrations.aiohttp",
         "integrations.httpx",
         "integrations.origins",
+        "integrations.requests",
         "testing",
         "cli",
     ),
     # The other HTTP clients that it serves.
     "httpx": ("integrations.httpx",),
     "httpx2": ("integrations.httpx",),
+    "requests": ("integrations.requests",),
     # The demo's workers. Nowhere else: its threads hang an unclosed loop's exit (stores.threads),
     # and its scopes may not span two of a user's tasks (engine.runtime).
     "anyio": ("cli",),

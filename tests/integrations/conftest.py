@@ -1,10 +1,13 @@
-"""What the server integrations are tested with: tokens and a verifier."""
+"""What the integrations are tested with: tokens, verifiers, and guards of loopback servers."""
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
 
-from async_auth import JWTVerifier, ServerUnavailable
+import pytest
+from aiohttp import web
+
+from async_auth import InvalidToken, JWTVerifier, ServerUnavailable
 from async_auth.core import jwt
 from async_auth.testing import ManualClock
 
@@ -98,3 +101,63 @@ def refused(request, gate):
     if isinstance(headers, dict) and headers.keys() & {"exp", "secret"}:
         headers = gate.headers(**headers)
     return headers, tuple(expected)
+
+
+class Bouncer:
+    """Lets in whoever has a token of the stage's server that has not expired, nor been barred."""
+
+    def __init__(self, stage):
+        self._verifier = JWTVerifier(secret=stage.server.jwt_secret, clock=stage.clock)
+        self.barred = set()
+        #: Every token that was shown, the refused ones too.
+        self.seen = []
+
+    def bar(self, token):
+        """Refuse a token from now on, whatever its expiry."""
+        self.barred.add(token)
+
+    async def admits(self, token):
+        """Say whether to let this one in."""
+        self.seen.append(token)
+        if token in self.barred:
+            return False
+        try:
+            await self._verifier.verify(token)
+        except InvalidToken:
+            return False
+        return True
+
+    async def admits_header(self, header):
+        """Say whether to let in whoever sends this `Authorization` header."""
+        scheme, _, token = (header or "").partition(" ")
+        return scheme == "Bearer" and await self.admits(token)
+
+
+@pytest.fixture
+def bouncer(stage):
+    """Return who guards the servers of a test."""
+    return Bouncer(stage)
+
+
+@pytest.fixture
+async def api(serve, bouncer):
+    """Serve an API over HTTP that the bouncer guards."""
+
+    async def answer(request):
+        body = await request.text()
+        if await bouncer.admits_header(request.headers.get("Authorization")):
+            return web.json_response({"method": request.method, "body": body})
+        return web.json_response({"error_code": "bad_jwt"}, status=401)
+
+    return await serve(answer)
+
+
+def out_of_order(stage, **fault):
+    """Let every refresh fail from now on; by default with 503."""
+    stage.server.faults.add(stage.REFRESH, times=None, **(fault or {"status": 503}))
+
+
+@pytest.fixture
+def outage(stage):
+    """Return a function after which no refresh succeeds."""
+    return partial(out_of_order, stage)
