@@ -25,6 +25,7 @@ HEAVY = {
     "click",
     "cryptography",
     "fastapi",
+    "grpc",
     "httpx",
     "httpx2",
     "jose",
@@ -41,6 +42,7 @@ HEAVY = {
 OPTIONAL = {
     "async_auth.cli": "click",
     "async_auth.integrations.fastapi": "fastapi",
+    "async_auth.integrations.grpc": "grpc",
     "async_auth.integrations.httpx": "httpx",
     "async_auth.integrations.requests": "requests",
     "async_auth.integrations.starlette": "starlette",

@@ -73,6 +73,8 @@ THIRD_PARTIES = {
     "httpx": ("integrations.httpx",),
     "httpx2": ("integrations.httpx",),
     "requests": ("integrations.requests",),
+    # Other protocols that carry the token.
+    "grpc": ("integrations.grpc",),
     # The demo's workers. Nowhere else: its threads hang an unclosed loop's exit (stores.threads),
     # and its scopes may not span two of a user's tasks (engine.runtime).
     "anyio": ("cli",),
