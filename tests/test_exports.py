@@ -35,6 +35,7 @@ HEAVY = {
     "requests",
     "rich",
     "starlette",
+    "websockets",
     "yarl",
 }
 
@@ -46,6 +47,7 @@ OPTIONAL = {
     "async_auth.integrations.httpx": "httpx",
     "async_auth.integrations.requests": "requests",
     "async_auth.integrations.starlette": "starlette",
+    "async_auth.integrations.websockets": "websockets",
     "async_auth.testing.pytest_plugin": "pytest",
 }
 

@@ -66,6 +66,7 @@ THIRD_PARTIES = {
         "integrations.httpx",
         "integrations.origins",
         "integrations.requests",
+        "integrations.websockets",
         "testing",
         "cli",
     ),
@@ -75,6 +76,7 @@ THIRD_PARTIES = {
     "requests": ("integrations.requests",),
     # Other protocols that carry the token.
     "grpc": ("integrations.grpc",),
+    "websockets": ("integrations.websockets",),
     # The demo's workers. Nowhere else: its threads hang an unclosed loop's exit (stores.threads),
     # and its scopes may not span two of a user's tasks (engine.runtime).
     "anyio": ("cli",),
