@@ -21,6 +21,8 @@ import async_auth
 HEAVY = {
     "aiohttp",
     "anyio",
+    "asyncpg",
+    "azure",
     "cattrs",
     "click",
     "cryptography",
@@ -34,6 +36,7 @@ HEAVY = {
     "redis",
     "requests",
     "rich",
+    "sqlalchemy",
     "starlette",
     "websockets",
     "yarl",
@@ -42,10 +45,13 @@ HEAVY = {
 #: Importable only with an extra or inside pytest; their own tests import them.
 OPTIONAL = {
     "async_auth.cli": "click",
+    "async_auth.integrations.asyncpg": "asyncpg",
+    "async_auth.integrations.azure": "azure",
     "async_auth.integrations.fastapi": "fastapi",
     "async_auth.integrations.grpc": "grpc",
     "async_auth.integrations.httpx": "httpx",
     "async_auth.integrations.requests": "requests",
+    "async_auth.integrations.sqlalchemy": "sqlalchemy",
     "async_auth.integrations.starlette": "starlette",
     "async_auth.integrations.websockets": "websockets",
     "async_auth.testing.pytest_plugin": "pytest",

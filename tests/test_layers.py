@@ -77,6 +77,10 @@ THIRD_PARTIES = {
     # Other protocols that carry the token.
     "grpc": ("integrations.grpc",),
     "websockets": ("integrations.websockets",),
+    # Databases whose password it is, and SDKs that ask for it.
+    "asyncpg": ("integrations.asyncpg",),
+    "sqlalchemy": ("integrations.sqlalchemy",),
+    "azure": ("integrations.azure",),
     # The demo's workers. Nowhere else: its threads hang an unclosed loop's exit (stores.threads),
     # and its scopes may not span two of a user's tasks (engine.runtime).
     "anyio": ("cli",),
