@@ -44,6 +44,10 @@ class SyncBridge:
         bridge = SyncBridge(client, loop=asyncio.get_running_loop())
         await asyncio.to_thread(work, bridge)
 
+    The threads of `to_thread` are those in which the loop looks up host names. Where so many of
+    them wait for a token that none is left for that, their calls end by their timeouts: give such
+    work an executor of its own.
+
     In a script it has a loop of its own, in a daemon thread that the first call starts, so the
     timer refreshes whatever the script does meanwhile:
 

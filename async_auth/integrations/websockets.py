@@ -37,7 +37,7 @@ except ModuleNotFoundError as missing:
 from yarl import URL
 
 from async_auth.core.plain_json import read_json
-from async_auth.errors import ConfigurationError, SignInRequired, TemporaryError
+from async_auth.errors import ConfigurationError, ManagerClosed, SignInRequired, TemporaryError
 from async_auth.integrations.origins import parse_origins
 from async_auth.integrations.refusals import (
     UNAUTHORIZED,
@@ -112,6 +112,9 @@ class connect(library.connect):  # noqa: N801 - the library's own spelling
         **options: Any,
     ) -> None:
         self._origins = parse_origins(origin_of(uri), allow_insecure=allow_insecure)
+        if (host := options.get("host")) is not None and uri.lower().startswith("ws:"):
+            # The library connects there in place of the URI's own host.
+            parse_origins(URL.build(scheme="ws", host=host), allow_insecure=allow_insecure)
         self._manager = manager
         self._reauthenticate = reauthenticate
         self._own_headers = Headers(() if additional_headers is None else additional_headers)
@@ -234,29 +237,44 @@ async def follow(
     manager: TokenEvents, websocket: ClientConnection, reauthenticate: Reauthenticate | None
 ) -> None:
     """Do what `watch` says, for as long as the connection and the manager are open."""
+    try:
+        async for token in successors(manager, websocket):
+            if reauthenticate is None:
+                break
+            await reauthenticate(websocket, token)
+        else:  # the manager is closed: nothing more will come
+            return
+    except SignInRequired:
+        await websocket.close(reason="signed out")
+        return
+    except Exception as error:  # noqa: BLE001 - the user's own code, or that of the store
+        logger.warning("A web socket is not re-authenticated: %s", type(error).__name__)
+    await websocket.close(reason="token replaced")
+
+
+async def successors(
+    manager: TokenEvents, websocket: ClientConnection
+) -> AsyncGenerator[AccessToken, None]:
+    """
+    Yield each token that replaces the one that opened the connection; end with the manager.
+
+    Raises:
+        SignInRequired: Nobody is signed in any more.
+    """
     request = websocket.request
     known = "" if request is None else request.headers.get(AUTHORIZATION, "")
-    async with manager.events() as events:
-        async for _ in events:
-            try:
-                token = await manager.get_token()
-            except TemporaryError:
-                continue
-            except SignInRequired:
-                await websocket.close(reason="signed out")
-                return
-            if token.header == known or token.generation == 0:
-                continue
-            known = token.header
-            if reauthenticate is None:
-                await websocket.close(reason="token replaced")
-                return
-            try:
-                await reauthenticate(websocket, token)
-            except Exception as error:  # noqa: BLE001 - the user's own code
-                logger.warning("A web socket was not re-authenticated: %s", type(error).__name__)
-                await websocket.close(reason="token replaced")
-                return
+    try:
+        async with manager.events() as events:
+            async for _ in events:
+                try:
+                    token = await manager.get_token()
+                except TemporaryError:
+                    continue
+                if token.header != known and token.generation != 0:
+                    known = token.header
+                    yield token
+    except ManagerClosed:
+        return
 
 
 def refuses_token(response: Any) -> bool:

@@ -149,7 +149,7 @@ async def test_a_failed_replacement_closes_the_connection(stage, client, feed, c
         with pytest.raises(ConnectionClosedOK):
             await websocket.recv()
 
-    assert "A web socket was not re-authenticated: RuntimeError" in caplog.messages
+    assert "A web socket is not re-authenticated: RuntimeError" in caplog.messages
 
 
 async def test_signing_out_ends_it(client, feed):
@@ -168,8 +168,9 @@ async def test_a_closed_manager_leaves_the_connection(client, feed):
     """Watching ends with the manager, not the connection."""
     async with connect(client, feed.url, **DIRECT) as websocket, watch(client, websocket):
         await client.aclose()
-        await websocket.send("still there")
-        assert ["welcome", "still there"] == [await websocket.recv() for _ in range(2)]
+        async with watch(client, websocket):
+            await websocket.send("still there")
+            assert ["welcome", "still there"] == [await websocket.recv() for _ in range(2)]
 
 
 async def test_a_refused_handshake_is_tried_again(stage, client, feed, bouncer):
@@ -405,3 +406,20 @@ async def test_mistakes_are_named_at_once(client, uri, said):
     with pytest.raises(ConfigurationError, match=said):
         connect(client, uri)
     assert connect(client, "ws://api.example.com", allow_insecure=True)
+
+
+@pytest.mark.parametrize(
+    "uri,host,fine",
+    [
+        ("ws://localhost", "127.0.0.1", True),
+        ("ws://localhost", "10.0.0.1", False),
+        ("wss://localhost", "10.0.0.1", True),
+    ],
+)
+async def test_another_host_than_the_uris(client, uri, host, fine):
+    """Whoever gets the handshake in place of the URI's host counts."""
+    if fine:
+        assert connect(client, uri, host=host)
+    else:
+        with pytest.raises(ConfigurationError, match="unencrypted"):
+            connect(client, uri, host=host)

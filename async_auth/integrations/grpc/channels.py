@@ -66,7 +66,8 @@ def insecure_channel(
     """
     Make a `grpc.aio.insecure_channel` whose calls carry the manager's token.
 
-    Everything is as in `secure_channel`, but for the encryption.
+    Everything is as in `secure_channel`, but for the encryption. To a target on this machine it
+    uses no proxy.
 
     Args:
         manager: Where tokens come from.
@@ -78,13 +79,17 @@ def insecure_channel(
     Raises:
         ConfigurationError: The *target* may be elsewhere.
     """
-    if not allow_insecure and not stays_here(target):
+    settings = list(options.pop("options", None) or ())
+    if stays_here(target):
+        # Otherwise gRPC would go through the proxy of the environment, wherever that is.
+        settings.insert(0, ("grpc.enable_http_proxy", 0))
+    elif not allow_insecure:
         raise ConfigurationError(
             f"target: {target} would receive the token unencrypted; use secure_channel, or say "
             "allow_insecure=True."
         )
     chain = [*interceptors, *bearer(manager)]
-    return grpc.aio.insecure_channel(target, interceptors=chain, **options)
+    return grpc.aio.insecure_channel(target, interceptors=chain, options=settings, **options)
 
 
 def stays_here(target: str) -> bool:

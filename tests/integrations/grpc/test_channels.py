@@ -61,6 +61,15 @@ def test_what_may_be_elsewhere(target):
     assert not stays_here(target)
 
 
+async def test_a_channel_on_this_machine_uses_no_proxy(monkeypatch, connect, client):
+    """A proxy would see what is not encrypted, and may be anywhere."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    stub = await connect(client, options=[("grpc.max_receive_message_length", 1024)])
+    assert b"A" == await stub.unary(b"a")
+
+
 async def test_no_token_travels_in_the_clear(client):
     """It is refused at once, unless it was asked for."""
     with pytest.raises(ConfigurationError, match=r"^target: api\.example\.com:80 would"):

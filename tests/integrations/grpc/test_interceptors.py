@@ -9,6 +9,7 @@ import grpc.aio
 import pytest
 
 from async_auth.errors import AuthSessionMissing, ServerUnavailable
+from async_auth.integrations.grpc.interceptors import Attempt, Bearer
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 
@@ -283,15 +284,14 @@ async def test_the_wait_for_a_token_counts(stage, stub, client, echo):
     await stage.clock.advance(1)
 
 
-async def test_the_wait_for_another_token_counts(stage, stub, client, bouncer):
+async def test_the_wait_for_another_token_counts(stage, client):
     """When the time is over while the token is refreshed, the refusal is the answer."""
     stage.server.faults.add(stage.REFRESH, delay=1, times=None)
-    bouncer.bar(client.session.access_token)
+    details = grpc.aio.ClientCallDetails(b"/x", None, None, None, None)
+    attempt = Attempt(details, await client.get_token(), asyncio.get_running_loop().time())
+    refusal = grpc.aio.AioRpcError(UNAUTHENTICATED, grpc.aio.Metadata(), grpc.aio.Metadata())
 
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.unary(b"a", timeout=0.2)
-
-    assert UNAUTHENTICATED is caught.value.code()
+    assert not await Bearer(client).try_again(attempt, refusal, tried=False)
     await stage.clock.advance(1)
 
 
