@@ -38,7 +38,7 @@ async def log_in(manager: TokenSource, connect: Callable[[str], Awaitable[T]]) -
         try:
             return await connect(token.value)
         except Exception as error:
-            if last or token.generation == 0 or not refuses_password(error):
+            if last or not refuses_password(error):
                 raise
             # Where somebody else has refreshed it already, the next token is not new for us: if
             # that one is refused as well, it gets its refresh too.

@@ -11,8 +11,8 @@
 It promises what the async adapters promise: the token goes to the listed origins and nowhere
 else, a 401 is answered by refreshing that very token and sending the request once more, and a
 body that may be gone is not sent twice. requests itself takes the header away on a redirect to
-another origin; the exception is its own: from `http://` to `https://` of one host on the default
-ports.
+another origin, listed or not, and whatever that answers is handed back; the exception is its own:
+from `http://` to `https://` of one host on the default ports.
 """
 
 from __future__ import annotations

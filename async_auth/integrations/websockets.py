@@ -220,7 +220,7 @@ async def watch(
 
     Args:
         manager: Whose token opened it. Its timer makes the new token ahead of expiry, so not
-            with `auto_refresh=False`. A pinned token has no successor.
+            with `auto_refresh=False`.
         websocket: The connection.
         reauthenticate: Called as `reauthenticate(websocket, token)`; what it raises is logged, by
             its name.
@@ -270,7 +270,7 @@ async def successors(
                     token = await manager.get_token()
                 except TemporaryError:
                     continue
-                if token.header != known and token.generation != 0:
+                if token.header != known:
                     known = token.header
                     yield token
     except ManagerClosed:

@@ -290,6 +290,20 @@ bridge.run(client.sign_in_with_password(email=sys.argv[2], password=sys.argv[3])
 print(bridge.get_token().header[:9])
 {more}
 """
+AT_EXIT = """
+from async_auth.integrations.blocking import SyncBridge
+from async_auth.session import AccessToken
+
+class Manager:
+    async def get_token(self, **options):
+        return AccessToken(value="t1")
+
+    async def aclose(self):
+        print("closed")
+
+bridge = SyncBridge(Manager())
+print(bridge.get_token().value)
+"""
 FORK = """
 pid = os.fork()
 if not pid:
@@ -320,6 +334,19 @@ async def test_a_script_that_closes_nothing_ends_cleanly(stage):
     done = await run_script(stage)
 
     assert (0, "Bearer ey\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_the_manager_is_closed_at_exit():
+    """A refresh that is under way then is let finish, in the loop."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", AT_EXIT],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+    assert (0, "t1\nclosed\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -87,9 +87,13 @@ async def test_a_401_during_an_outage_is_handed_back(stage, client, http, api, b
 
 async def test_a_401_to_the_new_token_is_handed_back(serve, stage, bridge, http):
     """One refresh for one request."""
-    site = await serve(lambda _: _answer(401))
+
+    async def refuse(request):
+        await stage.clock.advance(2)  # so that another refresh would be one
+        return web.Response(status=401)
+
+    site = await serve(refuse)
     auth = Auth(bridge, site.url)
-    await stage.clock.advance(100)
 
     assert 401 == (await ask(http, site.url, auth=auth)).status_code
     assert (2, 1) == (len(site.requests), stage.refreshes)
@@ -140,18 +144,35 @@ async def test_the_callers_own_header_is_left_alone(http, api, bouncer):
     assert [] == bouncer.seen
 
 
-async def test_a_redirect_elsewhere_loses_the_token(serve, bridge, http, api):
+@pytest.mark.parametrize("listed", [False, True])
+async def test_a_redirect_elsewhere_loses_the_token(serve, bridge, http, listed):
     """The other origin gets no header, and its 401 is its own."""
     other = await serve(lambda _: _answer(401))
     home = await serve(lambda _: _answer(302, headers={"Location": other.url}))
-    auth = Auth(bridge, [home.url])
+    auth = Auth(bridge, [home.url, other.url] if listed else [home.url])
 
     assert 401 == (await ask(http, home.url, auth=auth)).status_code
 
     (sent,) = home.requests
     (received,) = other.requests
     assert (True, False) == tuple("Authorization" in r.headers for r in (sent, received))
-    assert 401 == (await ask(http, other.url)).status_code
+    if not listed:
+        assert 401 == (await ask(http, other.url, auth=auth)).status_code
+        assert "Authorization" not in other.requests[-1].headers
+
+
+async def test_a_refusal_by_somebody_else_is_no_reason(client, bridge):
+    """The library keeps the header from http to https of one host; that is not a listed origin."""
+    auth = Auth(bridge, "https://api.example.com")
+    mine = requests.Request("GET", "https://api.example.com/", auth=auth)
+    request = await asyncio.to_thread(mine.prepare)
+    answer = requests.Response()
+    answer.status_code = 401
+    answer.request = request.copy()
+    answer.request.url = "https://api.example.com:444/"
+    (hook,) = request.hooks["response"]
+
+    assert answer is await asyncio.to_thread(hook, answer)
 
 
 async def test_nothing_is_sent_without_a_token(stage, api):

@@ -45,27 +45,33 @@ def test_which_errors_are_about_the_login(error, expected):
     assert expected == refuses_password(error)
 
 
-class Fading:
-    """A manager whose token is gone when it is asked for another one."""
+class Poor:
+    """A manager that has one token, and no other: its session lasts, or is about to end."""
 
     session = None
 
+    def __init__(self, error):
+        self.error = error
+
     async def get_token(self, *, min_ttl=None, rejected=None):
-        """Return one token, once."""
-        if rejected is not None:
-            raise ServerUnavailable("away")
+        """Return the token, but for another one perhaps an error."""
+        if rejected is not None and self.error is not None:
+            raise self.error
         return AccessToken(value="t1", generation=1)
 
 
-async def test_a_refusal_without_a_remedy_is_raised():
-    """It is the server's true answer, not that of the auth server."""
+@pytest.mark.parametrize("error", [None, ServerUnavailable("away")])
+async def test_a_refusal_without_a_remedy_is_raised(error):
+    """It is the server's true answer, not that of the auth server; nothing is tried in vain."""
+    tried = []
 
     async def connect(password):
-        raise asyncpg.InvalidPasswordError(f"not {len(password)}")
+        tried.append(password)
+        raise asyncpg.InvalidPasswordError("no")
 
     with pytest.raises(asyncpg.InvalidPasswordError) as caught:
-        await log_in(Fading(), connect)
-    assert None is caught.value.__cause__
+        await log_in(Poor(error), connect)
+    assert (["t1"], None) == (tried, caught.value.__cause__)
 
 
 HERE = ["localhost", "127.0.0.1:5432", "[::1]:5432", "::1", "/run/postgresql", "@abstract"]

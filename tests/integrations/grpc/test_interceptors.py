@@ -10,6 +10,7 @@ import pytest
 
 from async_auth.errors import AuthSessionMissing, ServerUnavailable
 from async_auth.integrations.grpc.interceptors import Attempt, Bearer
+from async_auth.session import AccessToken
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 
@@ -119,6 +120,7 @@ async def test_a_refusal_of_the_new_token_is_handed_back(stage, stub, echo, boun
     """One refresh for one call."""
 
     async def admits(token):
+        await stage.clock.advance(2)  # so that another refresh would be one
         return False
 
     bouncer.admits = admits
@@ -128,8 +130,7 @@ async def test_a_refusal_of_the_new_token_is_handed_back(stage, stub, echo, boun
             await ask(stub, kind)
         assert (UNAUTHENTICATED, "not you") == (caught.value.code(), caught.value.details())
 
-    # The second time within a second: no other token is to be had.
-    assert (3, 1) == (len(echo.requests), stage.refreshes)
+    assert (4, 2) == (len(echo.requests), stage.refreshes)
 
 
 async def test_a_token_that_others_refreshed_gets_its_own_chance(stage, stub, client, bouncer):
@@ -271,28 +272,43 @@ async def test_nobody_is_signed_in(stage, connect, echo):
     assert [] == echo.metadata
 
 
-async def test_the_wait_for_a_token_counts(stage, stub, client, echo):
-    """A call's timeout is for everything together; the refresh goes on without it."""
-    stage.server.faults.add(stage.REFRESH, delay=1, times=None)
-    await stage.clock.suspend(3600)
+class Slow:
+    """A manager that never answers."""
+
+    async def get_token(self, *, min_ttl=None, rejected=None):
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+
+async def test_the_wait_for_a_token_counts(connect, echo):
+    """A call's timeout is for everything together."""
+    stub = await connect(Slow())
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.unary(b"a", timeout=0.01)
 
     assert grpc.StatusCode.DEADLINE_EXCEEDED is caught.value.code()
     assert [] == echo.metadata
-    await stage.clock.advance(1)
 
 
-async def test_the_wait_for_another_token_counts(stage, client):
+async def test_what_is_left_of_the_time_goes_along(client):
+    """A call that is made again has no more time than the first."""
+    deadline = asyncio.get_running_loop().time() + 1
+    attempt = Attempt(grpc.aio.ClientCallDetails(b"/x", 60, None, None, None), None, deadline)
+    attempt.carry(await client.get_token())
+
+    assert 0 < attempt.details.timeout <= 1
+    assert b"/x" == attempt.details.method
+
+
+async def test_the_wait_for_another_token_counts():
     """When the time is over while the token is refreshed, the refusal is the answer."""
-    stage.server.faults.add(stage.REFRESH, delay=1, times=None)
     details = grpc.aio.ClientCallDetails(b"/x", None, None, None, None)
-    attempt = Attempt(details, await client.get_token(), asyncio.get_running_loop().time())
+    token = AccessToken(value="t1", generation=1)
+    attempt = Attempt(details, token, asyncio.get_running_loop().time())
     refusal = grpc.aio.AioRpcError(UNAUTHENTICATED, grpc.aio.Metadata(), grpc.aio.Metadata())
 
-    assert not await Bearer(client).try_again(attempt, refusal, tried=False)
-    await stage.clock.advance(1)
+    assert not await Bearer(Slow()).try_again(attempt, refusal, tried=False)
 
 
 @pytest.mark.parametrize("kind", ["unary", "answers"])
