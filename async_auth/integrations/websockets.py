@@ -237,6 +237,7 @@ async def follow(
     manager: TokenEvents, websocket: ClientConnection, reauthenticate: Reauthenticate | None
 ) -> None:
     """Do what `watch` says, for as long as the connection and the manager are open."""
+    reason = "token replaced"
     try:
         async for token in successors(manager, websocket):
             if reauthenticate is None:
@@ -245,11 +246,10 @@ async def follow(
         else:  # the manager is closed: nothing more will come
             return
     except SignInRequired:
-        await websocket.close(reason="signed out")
-        return
+        reason = "signed out"
     except Exception as error:  # noqa: BLE001 - the user's own code, or that of the store
         logger.warning("A web socket is not re-authenticated: %s", type(error).__name__)
-    await websocket.close(reason="token replaced")
+    await websocket.close(reason=reason)
 
 
 async def successors(

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from aiohttp import web
 
-from async_auth import InvalidToken, JWTVerifier, ServerUnavailable
+from async_auth import AccessToken, InvalidToken, JWTVerifier, ServerUnavailable
 from async_auth.core import jwt
 from async_auth.testing import ManualClock
 
@@ -161,3 +161,24 @@ def out_of_order(stage, **fault):
 def outage(stage):
     """Return a function after which no refresh succeeds."""
     return partial(out_of_order, stage)
+
+
+class Poor:
+    """A manager that has one token, and no other: its session lasts, or is about to end."""
+
+    session = None
+
+    def __init__(self, error):
+        self.error = error
+
+    async def get_token(self, *, min_ttl=None, rejected=None):
+        """Return the token, but for another one perhaps an error."""
+        if rejected is not None and self.error is not None:
+            raise self.error
+        return AccessToken(value="t1", generation=1)
+
+
+@pytest.fixture
+def poor():
+    """Return what makes such a manager, of the error."""
+    return Poor

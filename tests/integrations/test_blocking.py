@@ -196,6 +196,15 @@ def test_a_loop_that_ends_under_a_call_ends_the_call(how):
     loop.close()
 
 
+async def test_a_closed_bridge_leaves_the_managers_loop_alone(bridge_to):
+    """Only what it owns ends with it."""
+    bridge = bridge_to(Plain())
+    bridge.close()
+
+    with pytest.raises(ManagerClosed, match="is closed"):
+        await asyncio.to_thread(bridge.get_token)
+
+
 def test_a_loop_of_its_own():
     """Without one it starts one in a daemon thread, once, and ends it when it is closed."""
     manager = Plain()

@@ -99,6 +99,17 @@ async def test_a_401_to_the_new_token_is_handed_back(serve, stage, bridge, http)
     assert (2, 1) == (len(site.requests), stage.refreshes)
 
 
+async def test_a_401_without_a_remedy_is_handed_back(serve, poor):
+    """It is the server's true answer, not that of the auth server."""
+    site = await serve(lambda _: _answer(401))
+    manager = poor(ServerUnavailable("away"))
+    bridge = SyncBridge(manager, loop=asyncio.get_running_loop())
+
+    with requests.Session() as http:
+        answer = await ask(http, site.url, auth=Auth(bridge, site.url))
+    assert (401, 1) == (answer.status_code, len(site.requests))
+
+
 async def _answer(status, **options):
     return web.Response(status=status, **options)
 

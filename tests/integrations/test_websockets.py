@@ -211,6 +211,14 @@ async def test_a_refusal_of_the_new_token_is_raised(stage, client, feed, bouncer
     assert (2, 1) == (len(feed.handshakes), stage.refreshes)
 
 
+async def test_a_refusal_without_a_remedy_is_raised(poor, feed):
+    """It is the server's true answer, not that of the auth server."""
+    with pytest.raises(InvalidStatus, match="401"):
+        await connect(poor(ServerUnavailable("away")), feed.url, **DIRECT)
+
+    assert 1 == len(feed.handshakes)
+
+
 async def test_a_token_that_others_refreshed_gets_its_own_chance(stage, client, feed, bouncer):
     """The next token was there already; if it is refused as well, it is refreshed once."""
     old = client.session.access_token

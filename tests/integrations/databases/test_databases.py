@@ -9,7 +9,6 @@ import pytest
 
 from async_auth.errors import ConfigurationError, ServerUnavailable
 from async_auth.integrations.databases import check_encrypted, log_in, refuses_password
-from async_auth.session import AccessToken
 
 
 class Wrapping(Exception):
@@ -45,23 +44,8 @@ def test_which_errors_are_about_the_login(error, expected):
     assert expected == refuses_password(error)
 
 
-class Poor:
-    """A manager that has one token, and no other: its session lasts, or is about to end."""
-
-    session = None
-
-    def __init__(self, error):
-        self.error = error
-
-    async def get_token(self, *, min_ttl=None, rejected=None):
-        """Return the token, but for another one perhaps an error."""
-        if rejected is not None and self.error is not None:
-            raise self.error
-        return AccessToken(value="t1", generation=1)
-
-
 @pytest.mark.parametrize("error", [None, ServerUnavailable("away")])
-async def test_a_refusal_without_a_remedy_is_raised(error):
+async def test_a_refusal_without_a_remedy_is_raised(error, poor):
     """It is the server's true answer, not that of the auth server; nothing is tried in vain."""
     tried = []
 
@@ -70,7 +54,7 @@ async def test_a_refusal_without_a_remedy_is_raised(error):
         raise asyncpg.InvalidPasswordError("no")
 
     with pytest.raises(asyncpg.InvalidPasswordError) as caught:
-        await log_in(Poor(error), connect)
+        await log_in(poor(error), connect)
     assert (["t1"], None) == (tried, caught.value.__cause__)
 
 
