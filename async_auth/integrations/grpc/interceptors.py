@@ -111,7 +111,9 @@ class Bearer:
             tried: Whether the token was refreshed for this very call already.
         """
         token = attempt.token
-        if tried or token is None or token.generation == 0 or not refuses_token(error):
+        if tried or token is None or token.generation == 0:
+            return False
+        if not refuses_token(error.code(), error.trailing_metadata()):
             return False
         try:
             other = await self._in_time(self._manager.get_token(rejected=token), attempt.deadline)
@@ -133,7 +135,8 @@ class Bearer:
     async def _next_token(self) -> AccessToken:
         while self._ended:
             call, token = self._ended.pop()
-            if await call.code() is grpc.StatusCode.UNAUTHENTICATED:
+            older = self._refused is not None and token.generation <= self._refused.generation
+            if not older and refuses_token(await call.code(), await call.trailing_metadata()):
                 self._refused = token
         refused = self._refused
         token = await self._manager.get_token(rejected=refused)
@@ -156,11 +159,11 @@ class Bearer:
         return token
 
 
-def refuses_token(error: AioRpcError) -> bool:
+def refuses_token(code: grpc.StatusCode, trailing: Iterable[tuple[str, Any]] | None) -> bool:
     """Say whether a call was refused because of its token, and not for want of a scope."""
-    if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
+    if code is not grpc.StatusCode.UNAUTHENTICATED:
         return False
-    said = list(error.trailing_metadata() or ())
+    said = list(trailing or ())
     codes, challenges = (values_of(said, key) for key in ("x-sb-error-code", "www-authenticate"))
     return not headers_spare_token(codes, challenges)
 

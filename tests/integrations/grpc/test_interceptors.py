@@ -221,16 +221,49 @@ async def test_another_refusal_is_handed_back(stage, stub, echo, client, bouncer
         ("x-sb-error-code", "insufficient_aal"),
     ],
 )
+@pytest.mark.parametrize("kind", ["unary", "gather"])
 async def test_a_refusal_for_want_of_a_scope_is_handed_back(
-    stage, stub, echo, client, bouncer, reason
+    stage, stub, echo, client, bouncer, reason, kind
 ):
-    """Another token would not help."""
+    """Another token would not help, this call or the next."""
     echo.reasons = (reason, ("x-bytes-bin", b"\0"))
     bouncer.bar(client.session.access_token)
 
-    with pytest.raises(grpc.aio.AioRpcError):
-        await stub.unary(b"a")
-    assert (1, 0) == (len(echo.requests), stage.refreshes)
+    for _ in range(2):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await (stub.unary(b"a") if kind == "unary" else stub.gather(stream()))
+    assert (2, 0) == (len(echo.metadata), stage.refreshes)
+
+
+class Refused:
+    """A call of grpc.aio that has been refused."""
+
+    def add_done_callback(self, callback):
+        """Call back at once."""
+        callback(self)
+
+    async def code(self):
+        """Return how it ended."""
+        return UNAUTHENTICATED
+
+    async def trailing_metadata(self):
+        """Return that nothing was said of it."""
+        return grpc.aio.Metadata()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_of_several_refused_streams_the_newest_token_counts(stage, client, order):
+    """A late refusal of an old token says nothing of the one after it, nor takes its place."""
+    bearer, details = Bearer(client), grpc.aio.ClientCallDetails(b"/x", None, None, None, None)
+    tokens = [await client.get_token()]
+    await client.refresh_session()
+    tokens.append(await client.get_token())
+    await stage.clock.advance(2)
+    for token in tokens[::order]:
+        bearer.watch(Refused(), Attempt(details, token, None))
+
+    assert [3, 3] == [(await bearer.begin(details)).token.generation for _ in range(2)]
+    assert 2 == stage.refreshes
 
 
 @pytest.mark.parametrize("kind", ["unary", "gather"])
