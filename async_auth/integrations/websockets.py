@@ -36,6 +36,7 @@ except ModuleNotFoundError as missing:
 
 from yarl import URL
 
+from async_auth.core.hosts import is_loopback
 from async_auth.core.plain_json import read_json
 from async_auth.errors import ConfigurationError, ManagerClosed, SignInRequired, TemporaryError
 from async_auth.integrations.origins import parse_origins
@@ -90,7 +91,8 @@ class connect(library.connect):  # noqa: N801 - the library's own spelling
         additional_headers: As in the library.
         process_exception: As in the library. Iterated over, an outage of the auth server is
             transient in any case, and so is a 401 while no other token can be had.
-        options: Everything else that the library takes.
+        options: Everything else that the library takes. To a host on this machine, plain `ws://`
+            goes through no proxy unless you name one.
 
     Raises:
         ConfigurationError: *uri* is not one of a web socket, or would let the token travel
@@ -112,9 +114,14 @@ class connect(library.connect):  # noqa: N801 - the library's own spelling
         **options: Any,
     ) -> None:
         self._origins = parse_origins(origin_of(uri), allow_insecure=allow_insecure)
-        if (host := options.get("host")) is not None and uri.lower().startswith("ws:"):
-            # The library connects there in place of the URI's own host.
+        url = URL(uri)
+        if url.scheme == "ws":
+            # The library may be told another host to connect to than the URI's.
+            host: str = options.get("host") or url.raw_host or ""
             parse_origins(URL.build(scheme="ws", host=host), allow_insecure=allow_insecure)
+            if is_loopback(host):
+                # A proxy would see what is not encrypted, wherever that is.
+                options.setdefault("proxy", None)
         self._manager = manager
         self._reauthenticate = reauthenticate
         self._own_headers = Headers(() if additional_headers is None else additional_headers)

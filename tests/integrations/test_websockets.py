@@ -417,6 +417,18 @@ async def test_mistakes_are_named_at_once(client, uri, said):
     assert connect(client, "ws://api.example.com", allow_insecure=True)
 
 
+async def test_a_connection_on_this_machine_uses_no_proxy(monkeypatch, client, feed):
+    """A proxy would see what is not encrypted; one that the user names is used."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+
+    await (await connect(client, feed.url)).close()
+    with pytest.raises(OSError, match=r"9"):
+        await connect(client, feed.url, proxy="http://127.0.0.1:9")
+    assert 1 == len(feed.handshakes)
+
+
 @pytest.mark.parametrize(
     "uri,host,fine",
     [
