@@ -38,6 +38,7 @@ HEAVY = {
     "rich",
     "sqlalchemy",
     "starlette",
+    "tomli_w",
     "websockets",
     "yarl",
 }

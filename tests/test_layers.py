@@ -95,6 +95,7 @@ THIRD_PARTIES = {
     "fastapi": ("integrations.fastapi",),
     "click": ("cli",),
     "rich": ("cli",),
+    "tomli_w": ("cli.profile_file",),
     "pytest": ("testing.pytest_plugin",),
     "pytest_asyncio": ("testing.pytest_plugin",),
     "redis": ("stores.redis",),

@@ -1,182 +1,42 @@
-"""The commands of `async-auth`: options, the password, the exit status. What runs is elsewhere."""
+"""The commands of `async-auth`: which there are, and where. Each has a file of its own."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import errno
-import io
-import math
-import os
-import sys
-from typing import Any
-
 import click
 
-from async_auth.cli.demo.json_lines import JsonLines
-from async_auth.cli.demo.lines import Lines
-from async_auth.cli.demo.picture import Picture
-from async_auth.cli.demo.places import Account, Embedded, Place, Real
-from async_auth.cli.demo.plan import Plan
-from async_auth.cli.demo.scenario import run
-from async_auth.cli.demo.view import View
-from async_auth.errors import AuthError
+from async_auth.cli import exit_codes
+from async_auth.cli.group import Commands
 
-PASSWORD_VARIABLE = "ASYNC_AUTH_PASSWORD"
-#: Fifty workers: some 300 requests a second on loopback, 25 to somebody's real server.
-PAUSE, REAL_PAUSE = 0.15, 2.0
+#: In the order of the help.
+PLACES = {
+    "login": "async_auth.cli.login:login",
+    "status": "async_auth.cli.status:status",
+    "token": "async_auth.cli.token:token",
+    "exec": "async_auth.cli.exec:exec_",
+    "watch": "async_auth.cli.watch:watch",
+    "logout": "async_auth.cli.logout:logout",
+    "doctor": "async_auth.cli.doctor:doctor",
+    "profiles": "async_auth.cli.profiles:profiles",
+    "completion": "async_auth.cli.completion:completion",
+    "demo": "async_auth.cli.demo.command:demo",
+}
 
-#: Terminals that cannot move their cursor.
-DUMB = {"", "dumb", "unknown"}
+HELP = """\
+Sign in once; your scripts have a valid token from then on.
 
-EXIT_STATUS = """\b
-Exit status:
-  0  no worker saw anything but 200, and the server issued exactly one new
-     refresh token per token life; also after Ctrl-C
-  1  something else happened; the summary says what
-  2  the demo could not run: bad options, sign-in refused, no server
+\b
+  async-auth login --url https://x.supabase.co/auth/v1 --email ada@example.com
+  curl -H "Authorization: Bearer $(async-auth token)" https://api.example.com
+  async-auth exec -- ./nightly-job
+  async-auth status
+  async-auth doctor
 """
 
-
-class Seconds(click.FloatRange):
-    """A finite number of seconds, at least *min*."""
-
-    name = "seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number, or fail in click's way."""
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail("it must be a finite number of seconds.", param, ctx)
-        return number
-
-
-class CannotRunError(click.ClickException):
-    """What kept the demo from running, in one line."""
-
-    exit_code = 2
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="async_auth", prog_name="async-auth")
-def commands() -> None:
-    """Keep asyncio programs authenticated: see it at work."""
-
-
-@commands.command(epilog=EXIT_STATUS)
-@click.option(
-    "--seconds", type=Seconds(min=1), default=45.0, show_default=True, help="How long it runs."
+commands: click.Group = Commands(
+    name="async-auth",
+    help=HELP,
+    epilog=exit_codes.table(),
+    places=PLACES,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 1000),
-    default=50,
-    show_default=True,
-    help="How many workers call the protected endpoint, all the time.",
-)
-@click.option(
-    "--pause",
-    type=Seconds(min=0.01),
-    help=f"What a worker waits between two calls.  [default: {PAUSE}; with --url {REAL_PAUSE}]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-@click.option(
-    "--url", help="Use a real GoTrue, without faults: its auth root (https://.../auth/v1)."
-)
-@click.option("--api-key", envvar="ASYNC_AUTH_API_KEY", show_envvar=True, help="The key for --url.")
-@click.option(
-    "--email", help=f"Who signs in at --url; the password: {PASSWORD_VARIABLE}, or asked."
-)
-@click.option("--phone", help="The same, by number.")
-# For our own tests, where nobody wants to wait for twelve seconds.
-@click.option("--token-life", type=click.IntRange(2, 3600), default=12, hidden=True)
-@click.option("--spell", type=Seconds(min=0.1), default=1.5, hidden=True)
-@click.option("--retry-after", type=Seconds(min=0.05), default=1.0, hidden=True)
-@click.pass_context
-def demo(
-    ctx: click.Context,
-    *,
-    seconds: float,
-    workers: int,
-    pause: float | None,
-    as_json: bool,
-    url: str | None,
-    api_key: str | None,
-    email: str | None,
-    phone: str | None,
-    token_life: int,
-    spell: float,
-    retry_after: float,
-) -> None:
-    """
-    Watch one session serve many workers across outages.
-
-    An embedded server issues tokens that live for 12 seconds. Fifty workers call an endpoint that
-    checks them, through one aiohttp session. On the way the server answers a due refresh with 503
-    for 1.5 seconds, and later loses the answer to one that it has carried out.
-    """
-    place: Place = Embedded()
-    if url is not None:
-        place = Real(url=url, api_key=api_key, account=ask_account(email, phone))
-    elif email is not None or phone is not None:
-        raise click.UsageError("--email and --phone go with --url.")
-    if pause is None:
-        pause = PAUSE if url is None else REAL_PAUSE
-    plan = Plan(
-        seconds=seconds,
-        workers=workers,
-        pause=pause,
-        token_life=token_life,
-        spell=spell,
-        retry_after=retry_after,
-    )
-    try:
-        with choose_view(as_json=as_json) as view:
-            summary = asyncio.run(run(plan, place, view))
-    except AuthError as error:
-        raise CannotRunError(str(error)) from error
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            raise  # whoever read has gone; click ends quietly
-        give_up_stdout()
-        raise CannotRunError(f"The machine says: {error}") from error
-    ctx.exit(0 if summary.ok else 1)
-
-
-def give_up_stdout() -> None:
-    """Let what could not be written go: at exit Python would try once more, and complain."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def ask_account(email: str | None, phone: str | None) -> Account:
-    """
-    Return who signs in; the password comes from the environment or from a prompt.
-
-    Raises:
-        click.UsageError: Neither or both are given, or there is nobody to ask.
-    """
-    if (email is None) == (phone is None):
-        raise click.UsageError("--url needs --email or --phone, one of them.")
-    password = os.environ.get(PASSWORD_VARIABLE)
-    if password is None:
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise click.UsageError(f"Nobody to ask for the password: set {PASSWORD_VARIABLE}.")
-        password = click.prompt("Password", hide_input=True, err=True)
-    return Account(email=email, phone=phone, password=password)
-
-
-def choose_view(*, as_json: bool) -> View:
-    """Return the live picture for a terminal that can move its cursor, lines for all else."""
-    stdout = sys.stdout
-    if isinstance(stdout, io.TextIOWrapper):
-        # A server's words must not end the demo where the output is plain ASCII.
-        stdout.reconfigure(errors="backslashreplace")
-    if as_json:
-        return JsonLines()
-    moves = stdout is not None and stdout.isatty() and os.environ.get("TERM", "") not in DUMB
-    return Picture() if moves else Lines()
+click.version_option(package_name="async_auth", prog_name="async-auth")(commands)

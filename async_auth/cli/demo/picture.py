@@ -18,18 +18,13 @@ from async_auth.cli.demo import words
 from async_auth.cli.demo.plan import Plan
 from async_auth.cli.demo.tally import Summary
 from async_auth.cli.demo.view import EventNote, Note, Snapshot
+from async_auth.cli.life_bar import STATUS_STYLES, bar
 from async_auth.events import RefreshFailed, SignedIn, SignedOut, StoreFailed, TokenRefreshed
 from async_auth.session import Status
 
 #: Seconds between two pictures.
 EVERY = 0.1
 
-STATUS_STYLES = {
-    Status.FRESH: "green",
-    Status.DUE: "yellow",
-    Status.EXPIRED: "red",
-    Status.REJECTED: "red",
-}
 EVENT_STYLES = {
     TokenRefreshed: "green",
     SignedIn: "green",
@@ -154,20 +149,3 @@ class LifeBar:
             line.append(bar(part, due, width, ascii_only=options.ascii_only), style=style)
         line.append(says, style=style)
         yield line
-
-
-def bar(part: float, due: float, width: int, *, ascii_only: bool = False) -> str:
-    """
-    Return a bar.
-
-    Args:
-        part: How much of it is full, 0 to 1.
-        due: Where the mark stands, 0 to 1.
-        width: Its width in columns.
-        ascii_only: Whether the terminal knows nothing else.
-    """
-    full, empty, mark = "#-|" if ascii_only else "█░│"
-    filled = round(min(max(part, 0.0), 1.0) * width)
-    cells = [full] * filled + [empty] * (width - filled)
-    cells[min(max(round(due * width), 0), width - 1)] = mark
-    return "".join(cells)

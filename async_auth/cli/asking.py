@@ -1,0 +1,66 @@
+"""What only the user knows: passwords and codes, from a prompt or from stdin, never an argument.
+
+What is typed is not shown, and the question goes to stderr, for stdout is the answer's.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+def password(*, from_stdin: bool) -> str:
+    """
+    Return the password.
+
+    Args:
+        from_stdin: Whether stdin's first line is it, also where stdin is a terminal.
+
+    Raises:
+        click.UsageError: There is nobody to ask, or stdin is empty.
+    """
+    if from_stdin:
+        return _line("password")
+    if not _terminal():
+        raise click.UsageError("Nobody to ask for the password: give it to --password-stdin.")
+    typed: str = click.prompt("Password", hide_input=True, err=True)
+    return typed
+
+
+def code(address: str) -> str:
+    """
+    Return the code that was sent to *address*: typed, or the next line of stdin.
+
+    Raises:
+        click.UsageError: stdin is empty.
+    """
+    if not _terminal():
+        return _line("code").strip()
+    typed: str = click.prompt(f"The code that was sent to {address}", err=True)
+    return typed.strip()
+
+
+def account() -> str:
+    """
+    Return the e-mail address or the phone number.
+
+    Raises:
+        click.UsageError: There is nobody to ask.
+    """
+    if not _terminal():
+        raise click.UsageError("Who signs in? Give --email or --phone.")
+    typed: str = click.prompt("E-mail address, or phone number with its +", err=True)
+    return typed.strip()
+
+
+def _terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _line(what: str) -> str:
+    # The line break is the terminal's or echo's; every other space may be meant.
+    line = "" if sys.stdin is None else sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        raise click.UsageError(f"stdin has no {what} in its first line.")
+    return line

@@ -1,0 +1,100 @@
+"""The file of the profiles: `profiles.toml` in the user's folder for configuration.
+
+Promises that it is written whole or not at all, readable by its owner alone, and that two commands
+at once lose nothing of each other. Comments in it do not survive a write. The folder is what click
+says it is (`get_app_dir`: `$XDG_CONFIG_HOME`, `~/.config`, or what macOS has): click is here
+anyway, and one folder is no reason for another package.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import tomli_w
+
+from async_auth.cli.profile import Profiles, document_of, parse_profiles
+from async_auth.errors import ConfigurationError
+from async_auth.stores.folders import make
+from async_auth.stores.os_errors import store_error
+from async_auth.stores.session_file import guard
+
+MODE = 0o600
+
+
+def profiles_path() -> Path:
+    """Return where the file is."""
+    return Path(click.get_app_dir("async-auth")) / "profiles.toml"
+
+
+def read_profiles(path: Path | None = None) -> Profiles:
+    """
+    Return what is in the file; nothing if there is none.
+
+    Raises:
+        ConfigurationError: It is not what it must be; the message names the place.
+        StoreError: It cannot be read.
+    """
+    path = profiles_path() if path is None else path
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Profiles()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is no TOML: {error}. Mend it, or move it away.") from None
+    except OSError as error:
+        raise store_error("cannot read", path, error) from error
+    return parse_profiles(document, str(path))
+
+
+def change_profiles(change: Callable[[Profiles], Profiles], path: Path | None = None) -> Profiles:
+    """
+    Write what *change* makes of the profiles, and return that. Nobody else writes meanwhile.
+
+    Raises:
+        ConfigurationError: The file is not what it must be; it is left alone.
+        StoreError: It cannot be written.
+    """
+    path = profiles_path() if path is None else path
+    prepare(path)
+    with guard(path.parent):
+        profiles = change(read_profiles(path))
+        try:
+            _write(path, tomli_w.dumps(document_of(profiles)).encode())
+        except OSError as error:
+            raise store_error("cannot write", path, error) from error
+    return profiles
+
+
+def prepare(path: Path | None = None) -> None:
+    """
+    Make sure, before anybody is asked for anything, that the file can be written.
+
+    Raises:
+        StoreError: It cannot.
+    """
+    folder = (profiles_path() if path is None else path).parent
+    try:
+        make(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError("this user may not write there")
+    except OSError as error:
+        raise store_error("cannot keep profiles in", folder, error) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no Path
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

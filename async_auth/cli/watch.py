@@ -1,0 +1,103 @@
+"""`async-auth watch`: the session, live, and kept fresh as long as somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from async_auth.cli import exit_codes
+from async_auth.cli.clients import Opened, open_profile
+from async_auth.cli.options import json_option, profile_option
+from async_auth.cli.output import moves, spare_the_encoding
+from async_auth.cli.standing import standing_of
+from async_auth.cli.watch_views import JsonLines, Lines, Picture, View
+from async_auth.events import Event
+
+EXAMPLES = """\b
+Examples:
+  async-auth watch
+  async-auth watch --no-refresh >> session.log &     # one line for each event
+  async-auth watch --json | jq -c 'select(.type == "event")'
+"""
+#: Seconds between two looks at the clock.
+EVERY = 0.5
+
+
+@click.command(epilog=f"{EXAMPLES}\n{exit_codes.table()}")
+@click.option("--no-refresh", is_flag=True, help="Only look on; leave refreshing to others.")
+@profile_option
+@json_option
+def watch(*, no_refresh: bool, profile: str | None, as_json: bool) -> None:
+    """
+    Watch the session: its life, its events, its next refresh.
+
+    It keeps the session fresh meanwhile, as any program would, and sees what other programs do
+    with it. On a terminal it is a picture, elsewhere a line for each event. Ctrl-C ends it, with
+    exit code 0.
+    """
+    opened = open_profile(profile, auto_refresh=not no_refresh)
+    login = exit_codes.login_command(profile)
+    with choose_view(opened, login=login, alone=no_refresh, as_json=as_json) as view:
+        ended_by = asyncio.run(follow(opened, view))
+    if ended_by is not signal.SIGINT:
+        click.get_current_context().exit(exit_codes.BY_SIGNAL + ended_by)
+
+
+def choose_view(opened: Opened, *, login: str, alone: bool, as_json: bool) -> View:
+    """Return the picture for a terminal that can move its cursor, lines for all else."""
+    spare_the_encoding()
+    if as_json:
+        return JsonLines(opened)
+    return Picture(opened, login=login, alone=alone) if moves() else Lines(opened)
+
+
+async def follow(opened: Opened, view: View) -> signal.Signals:
+    """
+    Show everything that happens until a signal ends it, and return which.
+
+    Raises:
+        StoreError: The session cannot be read.
+    """
+    async with opened.client as client, client.events() as stream:
+        with ending() as ended:
+            coming: asyncio.Future[Event] = asyncio.ensure_future(anext(stream))
+            both: set[asyncio.Future[Any]]
+            try:
+                while not ended.done():
+                    if coming.done():
+                        view.note(coming.result())
+                        coming = asyncio.ensure_future(anext(stream))
+                    now = time.time()
+                    view.tick(standing_of(client.session, client.status, now=now), now)
+                    both = {coming, ended}
+                    await asyncio.wait(both, timeout=EVERY, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                coming.cancel()
+                await asyncio.wait({coming})
+            return ended.result()
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[asyncio.Future[signal.Signals]]:
+    """Give what is done as soon as a signal says that it is enough."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def end(number: signal.Signals) -> None:
+        if not ended.done():
+            ended.set_result(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield ended
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,135 @@
+"""`exec`: a program with a token, which gets the next one by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+from async_auth.cli import exit_codes
+from async_auth.cli.exec import environment
+from async_auth.cli.token_endpoint import Place
+from async_auth.session import AccessToken
+from async_auth.testing import GoTrueServer
+
+EMAIL, PASSWORD = "ada@example.com", "correct-horse-battery"
+#: Prints its token, asks until there is another, and prints that: it outlives its first token.
+LONG = """
+import json, os, urllib.request
+def fetch(data=None):
+    secret = os.environ["ASYNC_AUTH_TOKEN_SECRET"]
+    headers = {"Authorization": f"Bearer {secret}", "Accept": "application/json"}
+    request = urllib.request.Request(os.environ["ASYNC_AUTH_TOKEN_URL"], data, headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+first = fetch()
+assert first["access_token"] == os.environ["ASYNC_AUTH_TOKEN"]
+while (second := fetch())["expires_at"] <= first["expires_at"]:
+    pass
+print(json.dumps([first, second]))
+"""
+#: Hands its token back as refused, and prints what it gets for it.
+REFUSED = LONG.partition("while")[0] + "print(json.dumps(fetch(first['access_token'].encode())))"
+
+
+def python(script):
+    """Return a program that runs *script*."""
+    return ("--", sys.executable, "-c", script)
+
+
+def test_the_environment():
+    """What there was, the token under every name that is wanted, and the way to the next."""
+    place = Place(url="http://127.0.0.1:1/token", secret="hush")
+    found = environment({"PATH": "/bin", "A": "old"}, AccessToken(value="t"), place, ["A"])
+
+    assert {
+        "PATH": "/bin",
+        "A": "t",
+        "ASYNC_AUTH_TOKEN": "t",
+        "ASYNC_AUTH_TOKEN_URL": "http://127.0.0.1:1/token",
+        "ASYNC_AUTH_TOKEN_SECRET": "hush",
+    } == found
+
+
+async def test_a_program_with_a_token(cli, signed_in, stored):
+    """Its output is its own, and so is its exit code."""
+    script = "import os, sys; print(os.environ['MINE']); sys.exit(7)"
+    done = await cli.finish("exec", "--env", "MINE", *python(script))
+    token = (await stored()).session["access_token"]
+
+    assert (7, f"{token}\n", "") == done
+
+
+async def test_options_after_the_program_are_its_own(cli, signed_in):
+    """With `--` or without."""
+    script = "import sys; print(sys.argv[1:])"
+    _, output, _ = await cli.finish("exec", sys.executable, "-c", script, "--json", "-h", "--", "x")
+
+    assert "['--json', '-h', '--', 'x']\n" == output
+
+
+@pytest.mark.timeout(120)
+async def test_a_program_that_outlives_its_token(cli, invoke):
+    """It asks the endpoint, and has a new one when the first has expired: by one refresh."""
+    async with GoTrueServer(jwt_expiry=3, reuse_interval=0, parent_rule=False) as server:
+        server.create_user(email=EMAIL, password=PASSWORD)
+        arguments = ("login", "--url", server.url, "--email", EMAIL, "--password-stdin")
+        await invoke(*arguments, typed=f"{PASSWORD}\n")
+        code, output, errors = await cli.finish("exec", *python(LONG))
+        issued, refreshes = server.issued, server.counts["/token?grant_type=refresh_token"]
+    first, second = json.loads(output)
+
+    assert (0, "") == (code, errors)
+    assert first["access_token"] != second["access_token"]
+    # One before the program began, if its start took as long as a token lives.
+    assert issued == refreshes
+    assert refreshes in {1, 2}
+
+
+async def test_a_program_whose_token_was_refused(cli, signed_in, server):
+    """It hands it back and gets another, though it had an hour left."""
+    code, output, errors = await cli.finish("exec", *python(REFUSED))
+
+    assert (0, "", 1) == (code, errors, server.issued)
+    assert 3 == json.loads(output)["access_token"].count(".") + 1
+
+
+@pytest.mark.parametrize(
+    "program, code",
+    [("no-such-program-here", exit_codes.NOT_FOUND), ("/etc/passwd", exit_codes.NOT_EXECUTABLE)],
+)
+async def test_a_program_that_cannot_be_run(cli, signed_in, program, code):
+    """As a shell has it: 127 and 126."""
+    found, output, errors = await cli.finish("exec", "--json", "--", program)
+    told = json.loads(errors)
+
+    assert (code, "", code) == (found, output, told["exit_code"])
+    assert f"{program} cannot be run: " in told["message"]
+
+
+async def test_nobody_is_signed_in(cli, home):
+    """Then nothing runs."""
+    code, output, _ = await cli.finish("exec", "--", "echo", "x")
+
+    assert (exit_codes.SIGN_IN, "") == (code, output)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--env", "A-B", "--", "true"), ("--env", "", "x")])
+async def test_bad_usage(invoke, arguments):
+    """2."""
+    done = await invoke("exec", *arguments)
+
+    assert exit_codes.USAGE == done.exit_code
+
+
+async def test_the_program_has_our_stdin(cli, signed_in):
+    """And everything else that is open to us."""
+    read, write = os.pipe()
+    os.write(write, b"typed\n")
+    os.close(write)
+    done = await cli.finish("exec", "--", "cat", stdin=read)
+    os.close(read)
+
+    assert (0, "typed\n", "") == done

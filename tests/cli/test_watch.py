@@ -1,0 +1,101 @@
+"""`watch` without a terminal: lines and JSON, from the first event to the signal that ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+
+import pytest
+
+from async_auth.cli import exit_codes
+
+
+async def test_lines(cli, signed_in, expire, server):
+    """One for each event; it refreshes, and Ctrl-C is its good end."""
+    await expire()
+    process = await cli.spawn("watch")
+    first, second = [(await process.stdout.readline()).decode() for _ in range(2)]
+    process.send_signal(signal.SIGINT)
+    output, errors = await process.communicate()
+
+    assert "default InitialSession token 1, good for" in first
+    assert "default TokenRefreshed token 2, good for" in second
+    assert (0, b"", b"") == (process.returncode, output, errors)
+    assert 1 == server.issued
+    assert "\x1b" not in first
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+async def test_other_signals(cli, signed_in, name):
+    """128 and their number."""
+    process = await cli.spawn("watch")
+    await process.stdout.readline()
+    process.send_signal(signal.Signals[name])
+    await process.communicate()
+
+    assert exit_codes.BY_SIGNAL + signal.Signals[name] == process.returncode
+
+
+async def test_json_and_what_others_do(cli, signed_in, expire, invoke, server):
+    """With `--no-refresh` it looks on while another refreshes and signs out. No token is told."""
+    await expire()
+    process = await cli.spawn("watch", "--json", "--no-refresh")
+
+    async def until(event):
+        lines = []
+        async with asyncio.timeout(40):
+            while not lines or lines[-1].get("event") != event:
+                lines.append(json.loads(await process.stdout.readline()))
+        return lines
+
+    begun = await until("InitialSession")
+    token = (await invoke("token")).stdout.strip()
+    refreshed = await until("TokenRefreshed")
+    await invoke("logout")
+    ended = await until("SignedOut")
+    process.send_signal(signal.SIGINT)
+    rest, errors = await process.communicate()
+    told = [*begun, *refreshed, *ended]
+    states = [one["status"] for one in told if one["type"] == "state"]
+
+    assert (0, b"", 1) == (process.returncode, errors, server.issued)
+    assert "expired" in states
+    assert "elsewhere" == ended[-1]["reason"]
+    assert {"default"} == {one["profile"] for one in told}
+    assert token not in json.dumps(told) + rest.decode()
+
+
+async def test_nobody_reads(cli, signed_in, invoke):
+    """It ends at the next line, and quietly."""
+    process = await asyncio.to_thread(cli.start, "watch")
+    await asyncio.to_thread(process.stdout.readline)
+    process.stdout.close()
+    await invoke("logout")
+    errors = await asyncio.to_thread(process.stderr.read)
+    process.stderr.close()
+
+    assert (1, "") == (await asyncio.to_thread(process.wait, 40), errors)
+
+
+async def test_a_session_that_begins_later(cli, sign_in, invoke):
+    """Who is signed out may sign in while somebody watches."""
+    await sign_in()
+    await invoke("logout")
+    process = await cli.spawn("watch")
+    first = (await process.stdout.readline()).decode()
+    await sign_in()
+    second = (await process.stdout.readline()).decode()
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+
+    assert "InitialSession nobody is signed in" in first
+    assert "SignedIn token 2, good for" in second or "SignedIn token 1" in second
+
+
+async def test_never_signed_in(cli, home):
+    """There is nothing to watch: 3."""
+    code, output, errors = await cli.finish("watch")
+
+    assert (exit_codes.SIGN_IN, "") == (code, output)
+    assert "Nobody has signed in yet" in errors
