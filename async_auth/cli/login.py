@@ -25,7 +25,7 @@ from async_auth.session import Session, Status
 EXAMPLES = """\b
 Examples:
   async-auth login --url https://x.supabase.co/auth/v1 --api-key ANON_KEY
-  async-auth login                          # again: the profile knows the rest
+  async-auth login                          # again: the profile has the rest
   async-auth login --otp                    # a code by mail or text message
   async-auth login --browser github         # with your own browser
   async-auth login --supertokens https://api.example.com --email a@example.com

@@ -66,9 +66,7 @@ def read_refusal(response: Response, *, path: str, password: str) -> AuthError |
         path: Where was asked, for messages.
         password: What no message may repeat.
     """
-    found = read_json(response.body)
-    said: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
-    status = response.status
+    said, status = _object_in(response.body), response.status
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         after = parse_retry_after(response.headers.get("Retry-After"))
         return RateLimited("Too many tries.", status=status, retry_after=after)
@@ -89,6 +87,14 @@ def read_refusal(response: Response, *, path: str, password: str) -> AuthError |
         code = word if isinstance(word, str) else None
         return ApiError(text or "The API refused.", status=status, code=code)
     return None
+
+
+def _object_in(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = read_json(body)
+    except ValueError:
+        return {}  # a proxy's page, or nothing at all: the status says it
+    return found if isinstance(found, Mapping) else {}
 
 
 def _text_of(said: Mapping[str, Any]) -> str:

@@ -5,9 +5,6 @@ No view shows a token. Each event is written at once; what raises (a closed pipe
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -166,7 +163,6 @@ class Picture:
         self._console = Console(highlight=False) if console is None else console
         # No thread of its own: it draws when it is told to.
         self._live = Live(console=self._console, auto_refresh=False)
-        self._exits = contextlib.ExitStack()
 
     def note(self, event: Event) -> None:
         """See `View.note`."""
@@ -194,7 +190,6 @@ class Picture:
         return Panel(Group(*body), title=Text(title), subtitle=Text(foot), title_align="left")
 
     def __enter__(self) -> Self:
-        self._exits.enter_context(quiet())
         self._live.start()
         return self
 
@@ -205,18 +200,6 @@ class Picture:
         traceback: TracebackType | None,
     ) -> None:
         self._live.stop()
-        self._exits.close()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the library's warnings out of the picture; its events tell the same."""
-    logger, handler = logging.getLogger("async_auth"), logging.NullHandler()
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 def _row(name: str, text: str) -> Text:

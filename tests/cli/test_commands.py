@@ -65,7 +65,7 @@ def test_every_command_can_print_json():
 
 
 async def test_an_unknown_command_is_bad_usage(invoke):
-    """click's own words, and 2."""
+    """Click's own words, and 2."""
     done = await invoke("lgoin")
 
     assert exit_codes.USAGE == done.exit_code

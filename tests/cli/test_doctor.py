@@ -73,7 +73,7 @@ async def test_signed_out(examine, invoke, signed_in):
 
 
 async def test_a_profile_that_others_can_read(examine, signed_in):
-    """chmod."""
+    """Chmod."""
     profiles_path().chmod(0o644)
     code, found = await examine()
 
@@ -91,7 +91,7 @@ async def test_a_profile_that_cannot_be_read(examine, signed_in):
 
 
 async def test_a_folder_that_others_can_look_into(examine, signed_in):
-    """chmod."""
+    """Chmod."""
     state_folder().chmod(0o755)
     code, found = await examine()
 

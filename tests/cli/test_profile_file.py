@@ -96,7 +96,7 @@ def test_a_disk_that_is_full(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(profile_file.os, "fsync", no_room)
-    with pytest.raises(StoreError, match="cannot write .*free some space"):
+    with pytest.raises(StoreError, match=r"cannot write .*free some space"):
         change_profiles(lambda known: known.with_profile(profile("home")))
 
     assert before == path.read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from pathlib import Path
 
 import attrs
@@ -14,7 +13,7 @@ from rich.console import Console
 from async_auth.cli.clients import Opened
 from async_auth.cli.profile import Profile
 from async_auth.cli.standing import Standing
-from async_auth.cli.watch_views import JsonLines, Picture, event_facts, quiet
+from async_auth.cli.watch_views import JsonLines, Picture, event_facts
 from async_auth.errors import NetworkError
 from async_auth.events import InitialSession, Lagged, RefreshFailed, SignedOut, TokenRefreshed
 from async_auth.session import Session, Status
@@ -135,13 +134,3 @@ def test_how_things_stand_is_told_when_it_has_changed(opened, capsys):
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     assert [("fresh", 1.0), ("due", 3.0)] == [(one["status"], one["at"]) for one in told]
-
-
-def test_the_library_is_quiet_in_a_picture(capsys):
-    """Its warnings are events as well; between the lines of a picture they would be a mess."""
-    logger = logging.getLogger("async_auth.stores")
-    with quiet():
-        logger.warning("The disk is full")
-
-    assert "" == capsys.readouterr().err
-    assert [] == logging.getLogger("async_auth").handlers
