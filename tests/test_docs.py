@@ -147,6 +147,8 @@ async def test_examples_run(program, stand_ins, auth_server, serve_asgi, tmp_pat
     """The examples under a heading run, one after the other, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "ASYNC_AUTH_PROFILE", "ASYNC_AUTH_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
     async with asyncio.timeout(PATIENCE):
         await run(program, stand_ins, {"auth_server": auth_server, "serve_asgi": serve_asgi})
 

@@ -10,23 +10,27 @@ import asyncio
 import time
 from typing import Any
 
+import aiohttp  # noqa: F401 - loaded before a server's answer is timed
 import click
 from rich.text import Text
 
 from async_auth.cli import exit_codes, findings
-from async_auth.cli.clients import Opened, gotrue_client, make_client, supertokens_client
+from async_auth.cli.clients import make_client
 from async_auth.cli.findings import Finding, Level
 from async_auth.cli.keeping import open_store, short
 from async_auth.cli.options import json_option, profile_option
-from async_auth.cli.output import console, print_json
+from async_auth.cli.output import console, hang, print_json
 from async_auth.cli.profile import Keep, Profile
 from async_auth.cli.profile_file import profiles_path, read_profiles
 from async_auth.cli.standing import standing_of
 from async_auth.errors import AuthError
+from async_auth.gotrue import GoTrueClient
+from async_auth.gotrue import requests as gotrue_requests
 from async_auth.http_messages import Request, Response
 from async_auth.stores.file import FileStore
 from async_auth.stores.memory import MemoryStore
 from async_auth.stores.mounts import mount_of
+from async_auth.supertokens import SuperTokensClient
 
 EXAMPLES = """\b
 Examples:
@@ -34,6 +38,8 @@ Examples:
   async-auth doctor --profile work --json
   async-auth doctor || mail -s "async-auth" ada@example.com
 """
+#: The column in which the texts begin.
+INDENT = 18
 LEVEL_STYLES = {
     Level.OK: "green",
     Level.NOTE: "yellow",
@@ -59,8 +65,10 @@ def doctor(*, profile: str | None, as_json: bool) -> None:
         print_json({"ok": well, "findings": [facts(one) for one in found]})
     else:
         out = console()
-        for line in rows(found):
-            out.print(line)
+        for head, body in rows(found):
+            out.print(hang(out, head, body))
+        well_style = "bold green" if well else "bold red"
+        out.print(Text(f"\n{findings.verdict(found)}", style=well_style))
     click.get_current_context().exit(exit_codes.OK if well else exit_codes.TROUBLE)
 
 
@@ -74,19 +82,15 @@ def facts(finding: Finding) -> dict[str, Any]:
     }
 
 
-def rows(found: list[Finding]) -> list[Text]:
-    """Return the findings for people, the verdict last."""
+def rows(found: list[Finding]) -> list[tuple[Text, Text]]:
+    """Return the findings for people: what stands at the left, and what is said."""
     lines = []
     for one in found:
-        line = Text()
-        line.append(f"{one.level.value:<9}", style=LEVEL_STYLES[one.level])
-        line.append(f"{one.name:<9}", style="dim")
-        lines.append(line.append(one.text))
+        level = Text(f"{one.level.value:<9}", style=LEVEL_STYLES[one.level])
+        lines.append((Text.assemble(level, (f"{one.name:<9}", "dim")), Text(one.text)))
         if one.advice:
-            lines.append(Text(f"{'':<18}→ {one.advice}"))
-    well = findings.all_well(found)
-    style = "bold green" if well else "bold red"
-    return [*lines, Text(), Text(findings.verdict(found), style=style)]
+            lines.append((Text(f"{'':<{INDENT}}→ "), Text(one.advice)))
+    return lines
 
 
 async def examine(named: str | None) -> list[Finding]:
@@ -136,38 +140,40 @@ async def keyring(keep: Keep, key: str) -> Finding:
 
 async def server(profile: Profile) -> list[Finding]:
     """Ask the server for what needs no session, and look at its clock."""
-    sent_at = time.time()
     try:
-        response = await ask(profile)
+        response, sent_at, came_at = await ask(profile)
     except AuthError as error:
         return [
             findings.server_failed(profile, error),
             findings.skipped("clock", "the server did not say what time it is"),
         ]
-    came_at = time.time()
     return [
         findings.server_answered(profile, response, came_at - sent_at),
         findings.clock_found(response, sent_at=sent_at, came_at=came_at),
     ]
 
 
-async def ask(profile: Profile) -> Response:
+async def ask(profile: Profile) -> tuple[Response, float, float]:
     """
-    Ask the server for what everybody may know.
+    Ask the server for what everybody may know; return that, and when it was sent and came.
 
     Raises:
         NetworkError: No answer.
         ConfigurationError: The address cannot be used.
     """
-    if profile.kind == "gotrue":
-        from async_auth.gotrue.requests import health_request
+    async with make_client(profile, MemoryStore()) as client:
+        request = health_request(client)
+        sent_at = time.time()
+        response = await client.manager.send(request)
+        return response, sent_at, time.time()
 
-        async with gotrue_client(profile, MemoryStore()) as client:
-            return await client.manager.send(health_request(client.api, None))
-    async with supertokens_client(profile, MemoryStore()) as api:
-        settings = api.settings
-        url = f"{settings.api_domain}{settings.api_base_path}/jwt/jwks.json"
-        return await api.manager.send(Request("GET", url))
+
+def health_request(client: GoTrueClient | SuperTokensClient) -> Request:
+    """Return the request for what everybody may know."""
+    if isinstance(client, GoTrueClient):
+        return gotrue_requests.health_request(client.api, None)
+    settings = client.settings
+    return Request("GET", f"{settings.api_domain}{settings.api_base_path}/jwt/jwks.json")
 
 
 async def session(profile: Profile, login: str, *, verify: bool) -> Finding:
@@ -181,11 +187,10 @@ async def session(profile: Profile, login: str, *, verify: bool) -> Finding:
     """
     try:
         store = open_store(profile.keep)
-        opened = Opened(profile=profile, store=store, client=make_client(profile, store))
-        async with opened.client as client:
+        async with make_client(profile, store) as client:
             await client.get_token()
-            if verify and profile.kind == "gotrue":
-                await client.get_user()  # type: ignore[union-attr]  # a GoTrueClient
+            if verify and isinstance(client, GoTrueClient):
+                await client.get_user()
             standing = standing_of(client.session, client.status, now=time.time())
     except AuthError as error:
         return findings.session_failed(error, login)

@@ -9,13 +9,14 @@ from typing import Any
 
 import attrs
 import click
+from rich.text import Text
 
 from async_auth.cli import asking, exit_codes, sign_in, words
 from async_auth.cli.clients import make_client
 from async_auth.cli.keeping import Choice, choose, open_store, place_of
 from async_auth.cli.login_plan import Wishes, plan
 from async_auth.cli.options import Seconds, json_option, profile_option
-from async_auth.cli.output import print_json
+from async_auth.cli.output import console, hang, label, print_json
 from async_auth.cli.profile import Profile
 from async_auth.cli.profile_file import change_profiles, prepare, read_profiles
 from async_auth.cli.standing import standing_of, user_of
@@ -101,8 +102,9 @@ def login(
     if as_json:
         print_json(facts(planned, choice, session))
     else:
-        for line in rows(planned, choice, session):
-            click.echo(line)
+        out = console()
+        for head, body in rows(planned, choice, session):
+            out.print(hang(out, head, body))
 
 
 def enter(
@@ -172,14 +174,14 @@ def facts(profile: Profile, choice: Choice, session: Session) -> dict[str, Any]:
     }
 
 
-def rows(profile: Profile, choice: Choice, session: Session) -> list[str]:
-    """Return what came of it, for people."""
+def rows(profile: Profile, choice: Choice, session: Session) -> list[tuple[Text, Text]]:
+    """Return what came of it, for people: what stands at the left, and what is said."""
     standing = standing_of(session, Status.FRESH, now=time.time())
     lines = [
-        words.headline(profile, standing),
-        words.row("token", words.token_text(session)),
-        words.row("kept in", place_of(choice.store)),
+        (Text(), Text(words.headline(profile, standing), style="bold")),
+        (label("token"), Text(words.token_text(session))),
+        (label("kept in"), Text(place_of(choice.store))),
     ]
     if choice.because:
-        lines.append(words.row("", choice.because))
+        lines.append((label(""), Text(choice.because, style="dim")))
     return lines

@@ -12,6 +12,7 @@ from async_auth.cli.clients import Opened, open_profile
 from async_auth.cli.options import json_option, profile_option
 from async_auth.cli.output import print_json
 from async_auth.errors import ConfigurationError
+from async_auth.gotrue import GoTrueClient
 
 SCOPES = ("local", "global", "others")
 EXAMPLES = """\b
@@ -60,8 +61,8 @@ async def leave(opened: Opened, *, scope: str) -> bool:
     """
     async with opened.client as client:
         was = client.session is not None
-        if opened.profile.kind == "gotrue":
-            await client.sign_out(scope=scope)  # type: ignore[call-arg]  # a GoTrueClient's
+        if isinstance(client, GoTrueClient):
+            await client.sign_out(scope=scope)
         else:
             await client.sign_out()
         return was

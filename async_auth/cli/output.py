@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from async_auth.cli.words import WIDTH
+
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
+#: Columns in which wrapping words still makes sense.
+ROOM_LEAST = 20
 #: Terminals that cannot move their cursor.
 DUMB = {"", "dumb", "unknown"}
 
@@ -50,6 +55,33 @@ def console() -> Console:
 
     spare_the_encoding()
     return Console(highlight=False, soft_wrap=not moves())
+
+
+def label(name: str) -> Text:
+    """Return what stands at the left of a row."""
+    from rich.text import Text
+
+    return Text(f"{name:<{WIDTH}}", style="dim")
+
+
+def hang(out: Console, head: Text, body: Text) -> Text:
+    """
+    Return *head* and *body* as one text, whose further lines begin where the body does.
+
+    Args:
+        out: Where it goes. What does not wrap there is one line.
+        head: What stands at the left.
+        body: What is too long, perhaps.
+    """
+    from rich.text import Text
+
+    room = out.width - head.cell_len
+    if out.soft_wrap or room < ROOM_LEAST or body.cell_len <= room:
+        return Text.assemble(head, body)
+    indent = Text(" " * head.cell_len)
+    lines = [Text.assemble(indent, line) for line in body.wrap(out, room)]
+    first = Text.assemble(head, lines[0][head.cell_len :])
+    return Text("\n").join([first, *lines[1:]])
 
 
 def print_json(facts: dict[str, Any]) -> None:

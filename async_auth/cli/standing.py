@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 
 from async_auth.core.lifecycle import Lifecycle
-from async_auth.core.policy import RefreshPolicy
 from async_auth.session import Session, Status
 
 
@@ -28,6 +27,7 @@ class Standing:
         life: Its whole life.
         margin: How long before its end it is due.
         refreshable: Whether there is a refresh token.
+        retry_at: When a refresh that has failed is tried again, in unix seconds.
     """
 
     status: Status = Status.SIGNED_OUT
@@ -40,6 +40,7 @@ class Standing:
     life: float | None = None
     margin: float = 0.0
     refreshable: bool = False
+    retry_at: float | None = None
 
     @property
     def signed_in(self) -> bool:
@@ -54,7 +55,7 @@ class Standing:
 
 
 def standing_of(
-    session: Session | None, status: Status, *, now: float, policy: RefreshPolicy | None = None
+    session: Session | None, status: Status, *, now: float, retry_at: float | None = None
 ) -> Standing:
     """
     Return how *session* stands.
@@ -63,11 +64,11 @@ def standing_of(
         session: The session, or `None`.
         status: What its manager says.
         now: Unix seconds.
-        policy: When it is refreshed.
+        retry_at: When a refresh that has failed is tried again.
     """
     if session is None:
         return Standing(status=status)
-    lifecycle = Lifecycle(policy=policy or RefreshPolicy(), session=session)
+    lifecycle = Lifecycle(session=session)
     ends = session.expires_at is not None
     return Standing(
         status=status,
@@ -80,6 +81,7 @@ def standing_of(
         life=session.lifetime,
         margin=lifecycle.margin,
         refreshable=session.refresh_token is not None,
+        retry_at=retry_at,
     )
 
 

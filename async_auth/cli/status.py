@@ -13,7 +13,7 @@ from async_auth.cli import exit_codes, words
 from async_auth.cli.clients import Opened, open_profile
 from async_auth.cli.life_bar import STATUS_STYLES, bar
 from async_auth.cli.options import json_option, profile_option
-from async_auth.cli.output import console, moves, print_json
+from async_auth.cli.output import console, label, moves, print_json
 from async_auth.cli.standing import Standing, standing_of
 
 EXAMPLES = """\b
@@ -103,10 +103,14 @@ def rows(
     lines = [Text(words.headline(opened.profile, standing), style="bold")]
     style = STATUS_STYLES.get(standing.status, "")
     if standing.generation:
-        lines.append(_row("token", life(standing, width, ascii_only=ascii_only), style))
+        lines.append(
+            Text.assemble(label("token"), (life(standing, width, ascii_only=ascii_only), style))
+        )
         if standing.signed_in:
-            lines.append(_row("refresh", words.refresh(standing, now=now, alone=True)))
-    lines.append(_row("kept in", opened.place))
+            lines.append(
+                Text.assemble(label("refresh"), words.refresh(standing, now=now, alone=True))
+            )
+    lines.append(Text.assemble(label("kept in"), opened.place))
     if told := words.advice(standing, login):
         lines.append(Text(told))
     return lines
@@ -124,9 +128,3 @@ def life(standing: Standing, width: int, *, ascii_only: bool = False) -> str:
         ascii_only=ascii_only,
     )
     return f"{drawn}  {text}"
-
-
-def _row(name: str, text: str, style: str = "") -> Text:
-    line = Text()
-    line.append(f"{name:<{words.WIDTH}}", style="dim")
-    return line.append(text, style=style)

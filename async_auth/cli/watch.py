@@ -19,7 +19,7 @@ from async_auth.cli.output import moves, spare_the_encoding
 from async_auth.cli.standing import standing_of
 from async_auth.cli.watch_views import JsonLines, Lines, Picture, View
 from async_auth.errors import StoreError
-from async_auth.events import Event
+from async_auth.events import Event, RefreshFailed
 
 EXAMPLES = """\b
 Examples:
@@ -98,15 +98,18 @@ async def show(
     until: Iterable[asyncio.Future[Any]],
 ) -> None:
     """Show one client's events, and how it stands, until one of the futures is done."""
-    client, ends = opened.client, set(until)
+    client, ends, retry_at = opened.client, set(until), None
     coming: asyncio.Future[Event] = asyncio.ensure_future(anext(stream))
     try:
         while not any(end.done() for end in ends):
             if coming.done():
-                view.note(coming.result())
+                event = coming.result()
+                view.note(event)
+                retry_at = event.retry_at if isinstance(event, RefreshFailed) else None
                 coming = asyncio.ensure_future(anext(stream))
             now = time.time()
-            view.tick(standing_of(client.session, client.status, now=now), now)
+            standing = standing_of(client.session, client.status, now=now, retry_at=retry_at)
+            view.tick(standing, now)
             waited: set[asyncio.Future[Any]] = {coming, *ends}
             await asyncio.wait(waited, timeout=EVERY, return_when=asyncio.FIRST_COMPLETED)
     finally:

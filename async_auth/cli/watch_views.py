@@ -17,7 +17,7 @@ from rich.text import Text
 from async_auth.cli import words
 from async_auth.cli.clients import Opened
 from async_auth.cli.life_bar import STATUS_STYLES, bar
-from async_auth.cli.output import print_json
+from async_auth.cli.output import hang, label, print_json
 from async_auth.cli.standing import Standing
 from async_auth.events import (
     Event,
@@ -166,10 +166,10 @@ class Picture:
 
     def note(self, event: Event) -> None:
         """See `View.note`."""
-        line = Text(f"{words.clock(event.at)}  ", style="dim")
-        line.append(type(event).__name__, style=f"not dim {EVENT_STYLES.get(type(event), '')}")
-        line.append(f"  {words.event_text(event)}", style="not dim")
-        self._console.print(line)
+        body = Text(type(event).__name__, style=EVENT_STYLES.get(type(event), ""))
+        body = Text.assemble(body, f"  {words.event_text(event)}")
+        head = Text(f"{words.clock(event.at)}  ", style="dim")
+        self._console.print(hang(self._console, head, body))
 
     def tick(self, standing: Standing, now: float) -> None:
         """See `View.tick`."""
@@ -204,9 +204,9 @@ class Picture:
 
 def _row(name: str, text: str) -> Text:
     """Return one row, cut where the terminal ends."""
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(f"{name:<{words.WIDTH}}", style="dim")
-    return line.append(text)
+    line = Text.assemble(label(name), text)
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
 
 
 class LifeBar:

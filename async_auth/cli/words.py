@@ -46,11 +46,6 @@ def stamp(at: float) -> str:
     return local(at).isoformat(timespec="seconds")
 
 
-def row(name: str, text: str) -> str:
-    """Return one row of a table with two columns."""
-    return f"{name:<{WIDTH}}{text}"
-
-
 def headline(profile: Profile, standing: Standing) -> str:
     """Return who is signed in where."""
     where = f"{profile.host} ({profile.system}), profile {profile.name}"
@@ -79,6 +74,8 @@ def refresh(standing: Standing, *, now: float, alone: bool) -> str:
     """
     if not standing.refreshable:
         return "never: there is no refresh token; sign in again when it has expired"
+    if standing.retry_at is not None and standing.retry_at > now:
+        return f"failed; once more in {duration(standing.retry_at - now)}, at {clock(standing.retry_at)}"
     if standing.due_at is None:
         return "when a server refuses the token, for nobody said when it ends"
     if standing.due_at <= now:
@@ -110,7 +107,7 @@ def event_text(event: Event) -> str:
             | StoreFailed(error=error, retry_at=retry_at)
         ):
             again = "" if retry_at is None else f"; next try at {clock(retry_at)}"
-            return f"{error}{again}"
+            return f"{str(error).rstrip('.')}{again}"
         case SignedOut(reason=reason):
             return REASONS.get(reason, reason)
         case Lagged(missed=missed):

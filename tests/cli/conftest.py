@@ -85,10 +85,10 @@ class Cli:
             *self.command(*arguments), **{**usual, **options}
         )
 
-    async def finish(self, *arguments, **options):
+    async def finish(self, *arguments, patience=PATIENCE, **options):
         """Run it to its end; return its exit code and what it wrote."""
         process = await self.spawn(*arguments, **options)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             output, errors = await process.communicate()
         return process.returncode, (output or b"").decode(), (errors or b"").decode()
 

@@ -6,6 +6,8 @@ import io
 import sys
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from async_auth.cli import output
 
@@ -60,3 +62,30 @@ def test_no_stdout(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     output.give_up_stdout()
     output.spare_the_encoding()
+
+
+@pytest.mark.parametrize(
+    "width, soft_wrap, expected",
+    [
+        (40, False, ["name      one two three four five six", "          seven eight"]),
+        (40, True, ["name      one two three four five six seven eight"]),
+        (80, False, ["name      one two three four five six seven eight"]),
+    ],
+)
+def test_long_texts_hang(width, soft_wrap, expected):
+    """Further lines begin where the first one's words do, if anything wraps at all."""
+    out = Console(file=io.StringIO(), width=width, soft_wrap=soft_wrap, highlight=False)
+    body = Text("one two three four five six seven eight")
+    out.print(output.hang(out, output.label("name"), body))
+
+    assert expected == [line.rstrip() for line in out.file.getvalue().splitlines()]
+
+
+def test_no_room_to_hang():
+    """On a very narrow terminal the terminal wraps."""
+    out = Console(file=io.StringIO(), width=20)
+
+    assert (
+        "name      one two three four"
+        == output.hang(out, output.label("name"), Text("one two three four")).plain
+    )

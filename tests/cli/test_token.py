@@ -63,7 +63,7 @@ async def test_a_token_that_shall_last(invoke, signed_in, stored, server):
 async def test_twenty_at_once_share_one_refresh(cli, signed_in, expire, server):
     """Twenty processes find the session expired; the server forgives no reuse, and sees one."""
     await expire()
-    done = await asyncio.gather(*(cli.finish("token") for _ in range(20)))
+    done = await asyncio.gather(*(cli.finish("token", patience=250) for _ in range(20)))
 
     assert {(0, "")} == {(code, errors) for code, _, errors in done}
     assert 1 == len({output for _, output, _ in done})

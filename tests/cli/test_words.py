@@ -85,6 +85,8 @@ def test_what_is_left(left, status, text):
         ({}, 700.0, True, f"in 5 min 0 s, at {words.clock(1000)}, with the next call after that"),
         ({}, 1001.0, True, "with the next call"),
         ({}, 1001.0, False, "now"),
+        ({"retry_at": 1010.0}, 1001.0, False, "failed; once more in 9.0 s, at "),
+        ({"retry_at": 1000.0}, 1001.0, False, "now"),
         ({"due_at": None}, 0.0, False, "when a server refuses the token, for nobody said when"),
         ({"refreshable": False}, 0.0, False, "never: there is no refresh token"),
     ],
