@@ -70,6 +70,12 @@ async def test_twenty_at_once_share_one_refresh(cli, signed_in, expire, server):
     assert (1, 1) == (server.issued, server.counts[REFRESH])
 
 
+@pytest.mark.parametrize("seconds", ["inf", "nan", "-1", "soon"])
+async def test_no_such_time(invoke, seconds):
+    """2."""
+    assert exit_codes.USAGE == (await invoke("token", "--min-ttl", seconds)).exit_code
+
+
 async def test_nobody_is_signed_in(invoke, signed_in):
     """3, and what to do; stdout is empty."""
     await invoke("logout")

@@ -96,7 +96,7 @@ async def test_without_the_secret(ask, tokens, secret):
     assert "first" not in text
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "a b", ""])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "a b", "", "[::1", "a:b"])
 async def test_by_another_name(ask, tokens, host):
     """A web page whose name leads here by DNS is sent away, whatever it knows."""
     status, *_ = await ask(Host=host)

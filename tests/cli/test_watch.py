@@ -9,6 +9,12 @@ import signal
 import pytest
 
 from async_auth.cli import exit_codes
+from async_auth.cli.clients import Opened
+from async_auth.cli.profile import Profile
+from async_auth.cli.watch import sign_in_by_others
+from async_auth.errors import StoreError
+from async_auth.gotrue import GoTrueClient
+from async_auth.ports import Record
 
 
 async def test_lines(cli, signed_in, expire, server):
@@ -91,6 +97,39 @@ async def test_a_session_that_begins_later(cli, sign_in, invoke):
 
     assert "InitialSession nobody is signed in" in first
     assert "InitialSession token 1, good for" in second
+
+
+async def test_a_store_that_fails_for_a_while():
+    """Looking for others' sign-ins goes on when it works again."""
+
+    class Records:
+        """Fails, then has a new sign-in."""
+
+        looks = 0
+
+        async def __anext__(self):
+            self.looks += 1
+            if self.looks == 1:
+                raise StoreError("broken")
+            return Record(generation=1, sign_in_id="new", session={})
+
+        async def aclose(self):
+            """Be done."""
+
+    class Store:
+        """Gives them."""
+
+        records = Records()
+
+        def watch(self, _):
+            """Watch."""
+            return self.records
+
+    profile, store = Profile(name="a", kind="gotrue", url="http://127.0.0.1:1"), Store()
+    client = GoTrueClient("http://127.0.0.1:1")
+    await sign_in_by_others(Opened(profile=profile, store=store, client=client))
+
+    assert 2 == store.records.looks
 
 
 async def test_never_signed_in(cli, home):
