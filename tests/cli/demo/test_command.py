@@ -1,9 +1,8 @@
-"""The commands: options, exit status, and whole runs of the demo, each a few seconds long."""
+"""The command: options, exit status, and whole runs of the demo, each a few seconds long."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import json
 import os
 import pty
@@ -46,17 +45,10 @@ def invoke(*arguments, **env):
     return runner.invoke(commands, arguments, prog_name="async-auth")
 
 
-def test_version(cli):
-    """`--version` is the distribution's."""
-    done = cli.run("--version")
-
-    assert f"async-auth, version {importlib.metadata.version('async_auth')}\n" == done.stdout
-
-
-@pytest.mark.parametrize("arguments", [("--help",), ("demo", "--help"), ("demo", "-h")])
-def test_help(arguments):
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help(option):
     """The help is there, and hides what only our tests want."""
-    done = invoke(*arguments)
+    done = invoke("demo", option)
 
     assert (0, "") == (done.exit_code, done.stderr)
     assert "Usage:" in done.stdout

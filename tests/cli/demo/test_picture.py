@@ -8,7 +8,7 @@ import attrs
 import pytest
 from rich.console import Console
 
-from async_auth.cli.demo.picture import Picture, bar, draw, styled
+from async_auth.cli.demo.picture import Picture, draw, styled
 from async_auth.cli.demo.plan import Plan
 from async_auth.cli.demo.tally import Tally
 from async_auth.cli.demo.view import EventNote, FaultNote, Snapshot
@@ -46,30 +46,6 @@ def shown(on):
     """Return everything that was written to the console."""
     on.file.flush()
     return on.file.buffer.getvalue().decode(on.file.encoding)
-
-
-@pytest.mark.parametrize(
-    "part, text",
-    [
-        (1.0, "##|#######"),
-        (0.5, "##|##-----"),
-        (0.1, "#-|-------"),
-        (0.0, "--|-------"),
-        (-1.0, "--|-------"),
-        (2.0, "##|#######"),
-    ],
-)
-def test_bar(part, text):
-    """It runs out from right to left, and never over its ends; the mark stays."""
-    assert text == bar(part, 0.2, 10, ascii_only=True)
-
-
-@pytest.mark.parametrize("due", [-1.0, 0.0, 1.0, 5.0])
-def test_the_mark_stays_in_the_bar(due):
-    """Whatever the margin is."""
-    drawn = bar(0.5, due, 10)
-
-    assert (10, 1) == (len(drawn), drawn.count("│"))
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120])
