@@ -6,7 +6,6 @@ as any call would.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -14,7 +13,7 @@ import aiohttp  # noqa: F401 - loaded before a server's answer is timed
 import click
 from rich.text import Text
 
-from async_auth.cli import exit_codes, findings
+from async_auth.cli import exit_codes, findings, running
 from async_auth.cli.clients import make_client
 from async_auth.cli.findings import Finding, Level
 from async_auth.cli.keeping import open_store, short
@@ -59,7 +58,7 @@ def doctor(*, profile: str | None, as_json: bool) -> None:
     server, at this machine's clock, and at the session. The exit code is 0 if all is well, and 1
     if something is wrong; a note is not.
     """
-    found = asyncio.run(examine(profile))
+    found = running.run(examine(profile))
     well = findings.all_well(found)
     if as_json:
         print_json({"ok": well, "findings": [facts(one) for one in found]})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Mapping, Sequence
 
 import click
 
-from async_auth.cli import child, exit_codes
+from async_auth.cli import child, exit_codes, running
 from async_auth.cli.clients import Opened, open_profile
 from async_auth.cli.failure import Failure
 from async_auth.cli.options import json_option, profile_option
@@ -65,7 +64,7 @@ def exec_(
             raise click.UsageError(f"--env: {name!r} cannot be the name of a variable.")
     opened = open_profile(profile)
     try:
-        code = asyncio.run(run(opened, command, names))
+        code = running.run(run(opened, command, names))
     except FileNotFoundError as error:
         raise cannot_run(command[0], error, exit_codes.NOT_FOUND, as_json=as_json) from error
     except (PermissionError, NotADirectoryError) as error:

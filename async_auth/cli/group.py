@@ -17,6 +17,7 @@ import click
 from async_auth.cli import exit_codes
 from async_auth.cli.failure import JSON_WANTED, PROFILE_NAMED, Failure
 from async_auth.cli.output import give_up_stdout
+from async_auth.cli.running import Ended
 from async_auth.errors import AuthError
 
 
@@ -54,6 +55,8 @@ class Commands(click.Group):
             # The terminal has echoed ^C, or a prompt stands open.
             click.echo(err=True)
             ctx.exit(exit_codes.BY_SIGNAL + signal.SIGINT)
+        except Ended as ended:
+            ctx.exit(exit_codes.BY_SIGNAL + ended.number)
         except AuthError as error:
             as_json, profile = ctx.meta.get(JSON_WANTED, False), ctx.meta.get(PROFILE_NAMED)
             raise Failure.of(error, profile=profile, as_json=as_json) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from typing import Any
@@ -11,7 +10,7 @@ import attrs
 import click
 from rich.text import Text
 
-from async_auth.cli import asking, exit_codes, sign_in, words
+from async_auth.cli import asking, exit_codes, running, sign_in, words
 from async_auth.cli.clients import make_client
 from async_auth.cli.keeping import Choice, choose, open_store, place_of
 from async_auth.cli.login_plan import Wishes, plan
@@ -91,7 +90,7 @@ def login(
     before = read_profiles()
     planned = plan(before, wishes)
     prepare()
-    choice = asyncio.run(choose(wishes.keep, planned.name))
+    choice = running.run(choose(wishes.keep, planned.name))
     planned = attrs.evolve(planned, keep=choice.keep)
     make_client(planned, choice.store)  # a wrong address is told before anybody types a password
     planned, session = enter(
@@ -120,7 +119,7 @@ def enter(
     store = choice.store
     if wishes.way == "browser":
         assert wishes.browser is not None  # noqa: S101 - tells the type checker
-        session = asyncio.run(
+        session = running.run(
             sign_in.with_browser(
                 profile, store, provider=wishes.browser, open_it=open_it, timeout=patience
             )
@@ -130,12 +129,12 @@ def enter(
     account = profile.account or asking.account()
     profile = attrs.evolve(profile, account=account)
     if wishes.way == "otp":
-        asyncio.run(sign_in.send_code(profile, store, account=account))
+        running.run(sign_in.send_code(profile, store, account=account))
         if not sys.stdin.isatty():
             click.echo(f"A code was sent to {account}.", err=True)
         # Between two event loops: while one runs, Ctrl-C would not end a prompt.
         code = asking.code(account)
-        return profile, asyncio.run(sign_in.with_code(profile, store, account=account, code=code))
+        return profile, running.run(sign_in.with_code(profile, store, account=account, code=code))
     password = asking.password(from_stdin=from_stdin)
     if profile.kind == "supertokens":
         entering = sign_in.at_supertokens(
@@ -143,7 +142,7 @@ def enter(
         )
     else:
         entering = sign_in.with_password(profile, store, account=account, password=password)
-    return profile, asyncio.run(entering)
+    return profile, running.run(entering)
 
 
 def forget_elsewhere(before: Profile | None, now: Profile) -> None:
@@ -151,7 +150,7 @@ def forget_elsewhere(before: Profile | None, now: Profile) -> None:
     if before is None or before.keep == now.keep:
         return
     try:
-        asyncio.run(open_store(before.keep).delete(before.name, expected=None))
+        running.run(open_store(before.keep).delete(before.name, expected=None))
     except AuthError as error:
         click.echo(f"The older session stays in the {before.keep}: {error}", err=True)
 

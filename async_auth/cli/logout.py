@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import click
 
-from async_auth.cli import exit_codes
+from async_auth.cli import exit_codes, running
 from async_auth.cli.clients import Opened, open_profile
 from async_auth.cli.options import json_option, profile_option
 from async_auth.cli.output import print_json
@@ -42,7 +41,7 @@ def logout(*, scope: str | None, profile: str | None, as_json: bool) -> None:
     opened = open_profile(profile)
     if scope is not None and opened.profile.kind != "gotrue":
         raise ConfigurationError("scope: only GoTrue knows other scopes than this session.")
-    was = asyncio.run(leave(opened, scope=scope or "local"))
+    was = running.run(leave(opened, scope=scope or "local"))
     if as_json:
         facts: dict[str, Any] = {"profile": opened.profile.name, "was_signed_in": was}
         print_json({**facts, "scope": scope or "local"})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import attrs
 import click
 
-from async_auth.cli import exit_codes
+from async_auth.cli import exit_codes, running
 from async_auth.cli.keeping import open_store, short
 from async_auth.cli.options import complete_profile, json_option
 from async_auth.cli.output import print_json
@@ -89,7 +87,7 @@ def use(*, name: str, as_json: bool) -> None:
 def remove(*, name: str, as_json: bool) -> None:
     """Forget the profile NAME; it must be signed out."""
     profile = read_profiles().chosen(name)
-    if asyncio.run(open_store(profile.keep).load(name)) is not None:
+    if running.run(open_store(profile.keep).load(name)) is not None:
         raise ConfigurationError(f"{name} is signed in; first: async-auth logout --profile {name}")
     change_profiles(lambda known: known.without(name))
     if as_json:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from async_auth.cli import exit_codes, words
+from async_auth.cli import exit_codes, running, words
 from async_auth.cli.clients import Opened, open_profile
 from async_auth.cli.life_bar import STATUS_STYLES, bar
 from async_auth.cli.options import json_option, profile_option
@@ -37,7 +36,7 @@ def status(*, profile: str | None, as_json: bool) -> None:
     session that can give a token, 3 if somebody has to sign in.
     """
     opened = open_profile(profile)
-    now, standing = time.time(), asyncio.run(look(opened))
+    now, standing = time.time(), running.run(look(opened))
     if as_json:
         print_json(facts(opened, standing))
     else:

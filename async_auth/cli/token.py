@@ -5,11 +5,9 @@ However many of these run at once, one of them refreshes: they share the store a
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
-from async_auth.cli import exit_codes
+from async_auth.cli import exit_codes, running
 from async_auth.cli.clients import Opened, is_kept, open_profile
 from async_auth.cli.options import Seconds, json_option, profile_option
 from async_auth.cli.output import print_json
@@ -39,7 +37,7 @@ def token(*, min_ttl: float | None, profile: str | None, as_json: bool) -> None:
     share one refresh. While the server is away, a token that is still good is printed.
     """
     opened = open_profile(profile)
-    access = asyncio.run(fetch(opened, min_ttl=min_ttl))
+    access = running.run(fetch(opened, min_ttl=min_ttl))
     if as_json:
         print_json(
             {

@@ -1,0 +1,72 @@
+"""Running a command's coroutine, so that a signal lets it end in good order first.
+
+A refresh that has been sent is finished and stored, whoever wants the command to end: cron's
+timeout, a terminal that is closed, Ctrl-C. What is ignored stays ignored, as `nohup` wants it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: Ctrl-C is asyncio's own business.
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(Exception):
+    """
+    A signal has ended the command.
+
+    Args:
+        number: Which.
+    """
+
+    def __init__(self, number: signal.Signals):
+        super().__init__(number)
+        self.number = number
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """
+    Run *work* in an event loop of its own, and return what comes of it.
+
+    Raises:
+        Ended: SIGTERM or SIGHUP came; *work* was cancelled, and has cleaned up.
+        KeyboardInterrupt: The same by SIGINT.
+    """
+    return asyncio.run(_heeding(work))
+
+
+def heeded(numbers: Iterable[signal.Signals]) -> list[signal.Signals]:
+    """Return those that are not ignored; none where no handler can be set: in a thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+async def _heeding(work: Coroutine[Any, Any, T]) -> T:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - tells the type checker
+    came: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        came.append(number)
+        task.cancel()
+
+    numbers = heeded(ENDING)
+    for number in numbers:
+        loop.add_signal_handler(number, end, number)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if came:
+            raise Ended(came[0]) from None
+        raise
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
