@@ -36,6 +36,7 @@ def code(address: str) -> str:
         click.UsageError: stdin is empty.
     """
     if not _terminal():
+        click.echo(f"A code was sent to {address}.", err=True)
         return _line("code").strip()
     typed: str = click.prompt(f"The code that was sent to {address}", err=True)
     return typed.strip()

@@ -104,5 +104,4 @@ def environment(
 def cannot_run(program: str, error: OSError, code: int, *, as_json: bool) -> Failure:
     """Return why the program did not start."""
     message = f"{program} cannot be run: {error.strerror}."
-    facts = {"error": type(error).__name__, "message": message, "exit_code": code}
-    return Failure(message, code=code, facts=facts, as_json=as_json)
+    return Failure.told(error, message, code=code, as_json=as_json)

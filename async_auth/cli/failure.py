@@ -52,6 +52,12 @@ class Failure(click.ClickException):
         message = f"{error}\n{hint}" if hint else str(error)
         return cls(message, code=code, facts=facts, as_json=as_json)
 
+    @classmethod
+    def told(cls, error: Exception, message: str, *, code: int, as_json: bool) -> Failure:
+        """Return what *error*, which is none of ours, is to whoever called the command."""
+        facts = {"error": type(error).__name__, "message": message, "exit_code": code}
+        return cls(message, code=code, facts=facts, as_json=as_json)
+
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it."""
         if self.as_json:

@@ -57,17 +57,33 @@ class Commands(click.Group):
             ctx.exit(exit_codes.BY_SIGNAL + signal.SIGINT)
         except Ended as ended:
             ctx.exit(exit_codes.BY_SIGNAL + ended.number)
-        except AuthError as error:
-            as_json, profile = ctx.meta.get(JSON_WANTED, False), ctx.meta.get(PROFILE_NAMED)
-            raise Failure.of(error, profile=profile, as_json=as_json) from error
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # whoever read has gone; click ends quietly
+        except (AuthError, OSError, click.UsageError) as error:
+            failure = failure_of(error, ctx.meta)
+            if failure is None:
+                raise
+            raise failure from error
+
+
+def failure_of(error: Exception, said: Mapping[str, Any]) -> Failure | None:
+    """
+    Return how a command ends because of *error*, or `None` if that is click's to say.
+
+    Args:
+        error: What the command raised.
+        said: What the options said.
+    """
+    as_json = said.get(JSON_WANTED, False)
+    match error:
+        case AuthError():
+            return Failure.of(error, profile=said.get(PROFILE_NAMED), as_json=as_json)
+        case OSError(errno=errno.EPIPE):
+            return None  # whoever read has gone; click ends quietly
+        case OSError():
             give_up_stdout()
-            facts = {"error": "OSError", "message": str(error), "exit_code": exit_codes.STORE}
-            raise Failure(
-                f"The machine says: {error}",
-                code=exit_codes.STORE,
-                facts=facts,
-                as_json=ctx.meta.get(JSON_WANTED, False),
-            ) from error
+            message = f"The machine says: {error}"
+            return Failure.told(error, message, code=exit_codes.STORE, as_json=as_json)
+        case click.UsageError() if as_json:
+            message = error.format_message()
+            return Failure.told(error, message, code=exit_codes.USAGE, as_json=True)
+        case _:
+            return None

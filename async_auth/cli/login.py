@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -130,15 +129,13 @@ def enter(
     profile = attrs.evolve(profile, account=account)
     if wishes.way == "otp":
         running.run(sign_in.send_code(profile, store, account=account))
-        if not sys.stdin.isatty():
-            click.echo(f"A code was sent to {account}.", err=True)
         # Between two event loops: while one runs, Ctrl-C would not end a prompt.
         code = asking.code(account)
         return profile, running.run(sign_in.with_code(profile, store, account=account, code=code))
     password = asking.password(from_stdin=from_stdin)
     if profile.kind == "supertokens":
         entering = sign_in.at_supertokens(
-            profile, store, account=account, password=password, path=wishes.sign_in_path
+            profile, store, account=account, password=password, path=profile.sign_in_path
         )
     else:
         entering = sign_in.with_password(profile, store, account=account, password=password)

@@ -83,6 +83,7 @@ def plan(known: Profiles, wishes: Wishes) -> Profile:
     return attrs.evolve(
         old,
         base_path=base_path,
+        sign_in_path=wishes.sign_in_path or old.sign_in_path,
         api_key=api_key or old.api_key,
         account=wishes.email or wishes.phone or old.account,
     )

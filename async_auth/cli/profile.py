@@ -40,6 +40,7 @@ class Profile:
         kind: The auth system.
         url: GoTrue's auth root, or the domain of the API before SuperTokens.
         base_path: SuperTokens only: the path below which the session routes are.
+        sign_in_path: SuperTokens only: the API's own sign-in route, if it has one.
         api_key: GoTrue only: the public key that goes with every request.
         account: Who signed in last: an address or a number.
         keep: Where the session is kept.
@@ -49,6 +50,7 @@ class Profile:
     kind: Kind
     url: str
     base_path: str = "/auth"
+    sign_in_path: str | None = None
     api_key: str | None = attrs.field(default=None, repr=False)
     account: str | None = None
     keep: Keep = "file"
@@ -166,7 +168,7 @@ def _profile(name: str, table: Any, place: str) -> Profile:
     where = f"{place}: [profiles.{name}]"
     if not NAME.fullmatch(name) or not isinstance(table, Mapping):
         raise ConfigurationError(f"{where} is no table with the name of a profile.")
-    texts = ("kind", "url", "base_path", "api_key", "account", "keep")
+    texts = ("kind", "url", "base_path", "sign_in_path", "api_key", "account", "keep")
     facts = {member: table[member] for member in texts if member in table}
     wrong = [member for member, value in facts.items() if not isinstance(value, str)]
     wrong += [member for member in ("kind", "url") if member not in facts]

@@ -50,11 +50,12 @@ def test_stdin_is_read_only_when_somebody_says_so(stdin, text):
         asking.password(from_stdin=False)
 
 
-def test_a_code(stdin):
-    """Spaces around it are a copy's."""
+def test_a_code(stdin, capsys):
+    """Spaces around it are a copy's; where it was sent is told on stderr."""
     stdin(" 123456 \n")
 
     assert "123456" == asking.code("ada@example.com")
+    assert ("", "A code was sent to ada@example.com.\n") == tuple(capsys.readouterr())
 
 
 def test_nobody_to_ask_who_it_is(stdin):

@@ -111,6 +111,19 @@ async def test_profiles_that_cannot_be_read_complete_nothing(cli, home):
     assert ("", "") == (done.stdout.strip(), done.stderr)
 
 
+async def test_bad_usage_is_json_where_json_is_wanted(invoke):
+    """Click's own words, in an object."""
+    done = await invoke("token", "--json", "--min-ttl", "inf")
+    told = json.loads(done.stderr)
+
+    assert (exit_codes.USAGE, exit_codes.USAGE, "") == (
+        done.exit_code,
+        told["exit_code"],
+        done.stdout,
+    )
+    assert "it must be a finite number of seconds." in told["message"]
+
+
 async def test_a_failure_is_json_where_json_is_wanted(invoke):
     """It is on stderr, so that stdout is the answer or nothing."""
     done = await invoke("token", "--json")

@@ -34,12 +34,13 @@ def test_a_known_one_is_changed():
 
 def test_supertokens():
     """The other kind, with its path."""
-    planned = plan(Profiles(), Wishes(supertokens=API, base_path="/api"))
+    planned = plan(Profiles(), Wishes(supertokens=API, base_path="/api", sign_in_path="/in"))
 
-    assert ("supertokens", API, "/api", "default") == (
+    assert ("supertokens", API, "/api", "/in", "default") == (
         planned.kind,
         planned.url,
         planned.base_path,
+        planned.sign_in_path,
         planned.name,
     )
 

@@ -83,6 +83,14 @@ async def test_a_session_from_the_first_to_the_last(login, invoke, options):
     assert exit_codes.SIGN_IN == (await invoke("token")).exit_code
 
 
+async def test_the_route_is_remembered(login, invoke):
+    """The second time nothing has to be said."""
+    await login("--sign-in-path", "/login")
+    done = await invoke("login", "--password-stdin", typed=f"{PASSWORD}\n")
+
+    assert (0, "") == (done.exit_code, done.stderr)
+
+
 async def test_an_expired_token_is_refreshed(login, invoke, stored):
     """By the protocol of SuperTokens."""
     await login()
