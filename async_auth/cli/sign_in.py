@@ -91,6 +91,6 @@ async def kept(opened: Opened) -> Session:
     if not await is_kept(opened):
         raise StoreError(
             f"You are signed in, but the session could not be kept in {opened.place}. "
-            "`async-auth doctor` looks at the disk and the keyring."
+            "`async-auth doctor` looks at the disk and the keyring; `--keep file` needs no keyring."
         )
     return session
