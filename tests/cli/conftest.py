@@ -34,6 +34,13 @@ UNWANTED = (
     "TTY_COMPATIBLE",
 )
 EMAIL, PASSWORD = "ada@example.com", "correct-horse-battery"
+#: Run first in every process: under `nohup`, say, tests would inherit what is ignored there.
+PLAIN_SIGNALS = """
+import signal
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 #: Run first in a process on a terminal: makes the terminal its own, so that keys are signals.
 OWN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -47,7 +54,7 @@ class Cli:
 
     def command(self, *arguments, before=""):
         """Return the command line for *arguments*; *before* is run first, in the same process."""
-        code = f"{before}\nfrom async_auth.cli.main import main\nmain()"
+        code = f"{PLAIN_SIGNALS}\n{before}\nfrom async_auth.cli.main import main\nmain()"
         # -P keeps the current folder off the path: the installed package is what is tested.
         return [sys.executable, "-P", "-W", "error", "-c", code, *arguments]
 

@@ -14,6 +14,15 @@ from async_auth.cli import running
 IGNORING = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
 
 
+@pytest.fixture(autouse=True)
+def plain_signals():
+    """Heed what this process was perhaps started to ignore, as under `nohup`."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in running.ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_what_comes_of_it():
     """The coroutine's own result."""
 
