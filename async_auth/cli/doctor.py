@@ -6,7 +6,10 @@ as any call would.
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp  # noqa: F401 - loaded before a server's answer is timed
@@ -29,6 +32,7 @@ from async_auth.http_messages import Request, Response
 from async_auth.stores.file import FileStore
 from async_auth.stores.memory import MemoryStore
 from async_auth.stores.mounts import mount_of
+from async_auth.stores.os_errors import store_error
 from async_auth.supertokens import SuperTokensClient
 
 EXAMPLES = """\b
@@ -37,6 +41,8 @@ Examples:
   async-auth doctor --profile work --json
   async-auth doctor || mail -s "async-auth" ada@example.com
 """
+#: Bytes; sessions have some thousands.
+PROBE = 16 * 1024
 #: The column in which the texts begin.
 INDENT = 18
 LEVEL_STYLES = {
@@ -64,7 +70,7 @@ def doctor(*, profile: str | None, as_json: bool) -> None:
         print_json({"ok": well, "findings": [facts(one) for one in found]})
     else:
         out = console()
-        for head, body in rows(found):
+        for head, body in rows(found, arrow="->" if out.options.ascii_only else "→"):
             out.print(hang(out, head, body))
         well_style = "bold green" if well else "bold red"
         out.print(Text(f"\n{findings.verdict(found)}", style=well_style))
@@ -81,14 +87,14 @@ def facts(finding: Finding) -> dict[str, Any]:
     }
 
 
-def rows(found: list[Finding]) -> list[tuple[Text, Text]]:
+def rows(found: list[Finding], *, arrow: str) -> list[tuple[Text, Text]]:
     """Return the findings for people: what stands at the left, and what is said."""
     lines = []
     for one in found:
         level = Text(f"{one.level.value:<9}", style=LEVEL_STYLES[one.level])
         lines.append((Text.assemble(level, (f"{one.name:<9}", "dim")), Text(one.text)))
         if one.advice:
-            lines.append((Text(f"{'':<{INDENT}}→ "), Text(one.advice)))
+            lines.append((Text(f"{'':<{INDENT}}{arrow} "), Text(one.advice)))
     return lines
 
 
@@ -116,15 +122,32 @@ async def examine(named: str | None) -> list[Finding]:
 
 
 def folder() -> Finding:
-    """Look at the folder of the sessions, and try its locks."""
+    """Look at the folder of the sessions, and try its locks and whether there is room."""
     try:
         store = open_store("file")
+        assert isinstance(store, FileStore)  # noqa: S101 - tells the type checker
+        path = store.folder
+        try_to_write(path)
     except AuthError as error:
         return findings.folder_failed(error)
-    assert isinstance(store, FileStore)  # noqa: S101 - tells the type checker
-    path = store.folder
     set_aside = sorted(one.name for one in path.glob("*.corrupt-*"))
     return findings.folder_found(short(path), path.stat().st_mode, mount_of(path), set_aside)
+
+
+def try_to_write(folder: Path) -> None:
+    """
+    Write as much as a session may need into *folder*, and remove it.
+
+    Raises:
+        StoreError: That fails; the text says why, and what to do.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(PROBE))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise store_error("cannot write in", folder, error) from error
 
 
 async def keyring(keep: Keep, key: str) -> Finding:

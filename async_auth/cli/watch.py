@@ -113,6 +113,8 @@ async def show(
             view.tick(standing, now)
             waited: set[asyncio.Future[Any]] = {coming, *ends}
             await asyncio.wait(waited, timeout=EVERY, return_when=asyncio.FIRST_COMPLETED)
+        if coming.done():
+            view.note(coming.result())  # that the session ended, when another takes its place
     finally:
         coming.cancel()
         await asyncio.wait({coming})

@@ -10,7 +10,7 @@ import keyring
 import pytest
 from aiohttp import web
 
-from async_auth.cli import exit_codes
+from async_auth.cli import doctor, exit_codes
 from async_auth.cli.keeping import state_folder
 from async_auth.cli.profile_file import change_profiles, profiles_path
 from async_auth.testing import GoTrueServer, ManualClock, MemoryKeyring
@@ -107,6 +107,28 @@ async def test_a_folder_that_cannot_be(examine, signed_in, home):
     assert "cannot be a folder" in found["folder"]["text"]
     assert "See folder and keyring." != found["session"]["text"]
     assert "trouble" == found["session"]["level"]
+
+
+async def test_a_disk_that_is_full(examine, signed_in, monkeypatch):
+    """A refresh would have nowhere to go."""
+
+    def no_room(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(doctor.os, "fsync", no_room)
+    code, found = await examine()
+
+    assert exit_codes.TROUBLE == code
+    assert "free some space" in found["folder"]["text"]
+    assert not list(state_folder().glob("tmp*"))
+
+
+async def test_an_arrow_is_no_must(cli, home):
+    """Plain ASCII has another."""
+    done = cli.run("doctor", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+
+    assert "-> Sign in: async-auth login" in done.stdout
+    assert done.stdout.isascii()
 
 
 async def test_a_damaged_session(examine, invoke, signed_in):

@@ -99,6 +99,25 @@ async def test_a_session_that_begins_later(cli, sign_in, invoke):
     assert "InitialSession token 1, good for" in second
 
 
+async def test_a_session_that_takes_anothers_place(cli, sign_in):
+    """Somebody signs in anew: from then on that session is shown."""
+    await sign_in()
+    process = await cli.spawn("watch")
+    await process.stdout.readline()
+    await sign_in()
+    lines = []
+    async with asyncio.timeout(40):
+        while not lines or "InitialSession" not in lines[-1]:
+            lines.append((await process.stdout.readline()).decode())
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+
+    # Generations go on counting.
+    assert "InitialSession token 2, good for" in lines[-1]
+    # Whether the old one's end is told depends on who looks first.
+    assert set() == {line.split()[2] for line in lines[:-1]} - {"SignedOut"}
+
+
 async def test_a_store_that_fails_for_a_while():
     """Looking for others' sign-ins goes on when it works again."""
 
