@@ -32,7 +32,7 @@ MEANINGS = {
     "1": "`doctor` found trouble; or nobody reads the output any more",
     "2": "the call or the configuration is wrong; the message names what",
     "3": "nobody is signed in, or the server ended the session: `login`",
-    "4": "no new token for now, the server is away; the session is kept",
+    "4": "the server is away: try again later; a session that there is stays",
     "5": "the server refused (a wrong password, a wrong code, …)",
     "6": "the session cannot be read or written: disk, keyring",
     "126": "`exec`: the program cannot be run; 127: there is none of that name",
@@ -68,7 +68,7 @@ def hint_for(error: AuthError, profile: str | None) -> str:
             return f"Sign in: {login_command(profile)}"
         case TemporaryError(retry_after=seconds):
             when = "later" if seconds is None else f"in {seconds:.0f} s"
-            return f"Try again {when}; the session is kept."
+            return f"Try again {when}."
         case _:
             return ""
 

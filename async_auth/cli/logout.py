@@ -8,9 +8,10 @@ import click
 
 from async_auth.cli import exit_codes, running
 from async_auth.cli.clients import Opened, open_profile
+from async_auth.cli.failure import Failure
 from async_auth.cli.options import json_option, profile_option
 from async_auth.cli.output import print_json
-from async_auth.errors import ConfigurationError
+from async_auth.errors import ApiError, AuthError, ConfigurationError, TemporaryError
 from async_auth.gotrue import GoTrueClient
 
 SCOPES = ("local", "global", "others")
@@ -41,7 +42,12 @@ def logout(*, scope: str | None, profile: str | None, as_json: bool) -> None:
     opened = open_profile(profile)
     if scope is not None and opened.profile.kind != "gotrue":
         raise ConfigurationError("scope: only GoTrue knows other scopes than this session.")
-    was = running.run(leave(opened, scope=scope or "local"))
+    try:
+        was = running.run(leave(opened, scope=scope or "local"))
+    except (TemporaryError, ApiError) as error:
+        if scope == "others":
+            raise
+        raise untold(error, as_json=as_json) from error
     if as_json:
         facts: dict[str, Any] = {"profile": opened.profile.name, "was_signed_in": was}
         print_json({**facts, "scope": scope or "local"})
@@ -65,6 +71,12 @@ async def leave(opened: Opened, *, scope: str) -> bool:
         else:
             await client.sign_out()
         return was
+
+
+def untold(error: AuthError, *, as_json: bool) -> Failure:
+    """Return how it ends if the server could not be told; doing it again would do nothing."""
+    message = f"You are signed out here, but the server could not be told: {error}"
+    return Failure.told(error, message, code=exit_codes.code_of(error), as_json=as_json)
 
 
 def said(host: str, *, was: bool, scope: str | None) -> str:

@@ -38,7 +38,19 @@ async def test_the_server_is_away(invoke, signed_in, stored, server):
     done = await invoke("logout")
 
     assert exit_codes.LATER == done.exit_code
+    assert "You are signed out here, but the server could not be told: " in done.stderr
+    assert "Try again" not in done.stderr
     assert None is await stored()
+
+
+async def test_the_others_could_not_be_ended(invoke, signed_in, stored, server):
+    """4; that may be tried again."""
+    server.faults.add("/logout", status=503, times=None)
+    done = await invoke("logout", "--scope", "others")
+
+    assert exit_codes.LATER == done.exit_code
+    assert "Try again later." in done.stderr
+    assert None is not await stored()
 
 
 async def test_scopes(invoke, signed_in, stored):
