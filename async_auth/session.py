@@ -1,12 +1,14 @@
 """A session and the access token that is handed out of it: frozen values, no behaviour over time.
 
 Both are data: pickling and `attrs.asdict` keep every value. Both are safe to print: `repr` and
-`str` show fingerprints where a token stands. This module imports nothing of ours.
+`str` show fingerprints where a token stands. This module imports nothing of ours until a notebook
+shows a session.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
@@ -86,6 +88,16 @@ class Session:
         """The life in seconds that the server stated with the answer, as auth-js names it."""
         stated = self.extra.get("expires_in")
         return stated if isinstance(stated, int | float) else self.lifetime
+
+    def _repr_html_(self) -> str:
+        # A session knows no clock: what a notebook shows of it is about this machine's.
+        from async_auth.notebook import cards, markup
+
+        now = time.time()
+        status = Status.FRESH
+        if self.expires_at is not None and self.expires_at <= now:
+            status = Status.EXPIRED
+        return markup.html_of(cards.session_card("Session", "", status, self, now=now))
 
 
 @attrs.frozen(kw_only=True)

@@ -20,6 +20,7 @@ LAYERS = {
     "errors": 0,
     "events": 0,
     "http_messages": 0,
+    "notebook": 0,
     "session": 0,
     # core: pure functions and values
     "core": 1,
@@ -81,6 +82,8 @@ THIRD_PARTIES = {
     "asyncpg": ("integrations.asyncpg",),
     "sqlalchemy": ("integrations.sqlalchemy",),
     "azure": ("integrations.azure",),
+    # What notebooks and the better prompts are made of.
+    "IPython": ("integrations.ipython",),
     # The demo's workers. Nowhere else: its threads hang an unclosed loop's exit (stores.threads),
     # and its scopes may not span two of a user's tasks (engine.runtime).
     "anyio": ("cli",),

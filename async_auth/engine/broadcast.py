@@ -9,6 +9,7 @@ it held here, for an event loop does not hold a task that waits.
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,8 +18,12 @@ from typing import Self
 
 from async_auth.errors import ConfigurationError, ManagerClosed
 from async_auth.events import Event, InitialSession, Lagged
+from async_auth.notebook.told import Told, told_of
 
 Starter = Callable[[], Awaitable[object]]
+
+#: So many of the last events are remembered, as lines of text, for whoever looks.
+RECENT = 32
 
 
 class EventStream(AsyncIterator[Event]):
@@ -130,6 +135,19 @@ class EventStream(AsyncIterator[Event]):
         state = "closed" if self._closed else "open"
         return f"<EventStream {state}, {len(self._events)} of {self._buffer} buffered>"
 
+    def _repr_html_(self) -> str:
+        from async_auth.notebook import cards, markup
+
+        # It knows no clock; this machine's will do for what a notebook shows.
+        card = cards.stream_card(
+            closed=self._closed,
+            buffered=[told_of(event) for event in list(self._events)],
+            buffer=self._buffer,
+            missed=self._missed,
+            now=time.time(),
+        )
+        return markup.html_of(card)
+
     def put(self, event: Event) -> None:
         """Add an event, dropping the oldest one if the buffer is full."""
         if self._closed or not (self._welcomed or isinstance(event, InitialSession)):
@@ -194,6 +212,8 @@ class Broadcast:
         #: By the key whose events they get; under `None` those who get all.
         self._streams: dict[str | None, Streams] = {}
         self._awaited: set[EventStream] = set()
+        #: What was told last, oldest first; no session is kept alive by it.
+        self.recent: deque[Told] = deque(maxlen=RECENT)
 
     def __len__(self) -> int:
         return sum(len(self._open(key)) for key in list(self._streams))
@@ -240,6 +260,7 @@ class Broadcast:
 
     def publish(self, event: Event) -> None:
         """Give the event to every subscriber; never waits, never raises."""
+        self.recent.append(told_of(event))
         for stream in self._hearing(event):
             stream.put(event)
 

@@ -89,6 +89,13 @@ class Facade:
     ) -> None:
         await self.aclose()
 
+    def to_html(self) -> str:
+        """See `SessionManager.to_html`."""
+        return self.manager.to_html(type(self).__name__)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
     def __repr__(self) -> str:
         return repr(self.manager).replace(type(self.manager).__name__, type(self).__name__, 1)
 

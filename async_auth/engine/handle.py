@@ -166,6 +166,32 @@ class SessionHandle:
             f"{count} subscriber{'' if count == 1 else 's'}>"
         )
 
+    def to_html(self, kind: str | None = None) -> str:
+        """
+        Return what a notebook shows: status, life and next refresh, the last events. No I/O.
+
+        It has no script, takes its colours from the page, and shows no token and no e-mail address.
+
+        Args:
+            kind: What is shown as the kind of object; by default the class's name.
+        """
+        from async_auth.notebook import cards, markup
+
+        ground, member = self._home.ground, self._found()
+        card = cards.session_card(
+            kind or type(self).__name__,
+            self.key,
+            self.status,
+            self.session,
+            now=ground.clock.now(),
+            plan=None if self._closed or member is None else member.plan(),
+            recent=[told for told in ground.broadcast.recent if told.key == self.key],
+        )
+        return markup.html_of(card)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
     def events(self, *, buffer: int = 256) -> EventStream:
         """
         Subscribe to everything that happens from now on; `InitialSession` comes first.

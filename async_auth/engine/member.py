@@ -15,6 +15,8 @@ from async_auth.engine.sign_in_once import SignInOnce
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State
 from async_auth.events import InitialSession
+from async_auth.notebook.cards import Plan
+from async_auth.notebook.told import said_by
 from async_auth.ports import Provider
 
 
@@ -65,6 +67,16 @@ class Member:
             or self.loading is not None
             or self.state.pinned is not None
             or self.keeper.busy
+        )
+
+    def plan(self) -> Plan:
+        """Return what is going to become of the session, for people."""
+        lifecycle, auto = self.state.lifecycle, self.keeper.ground.auto_refresh
+        return Plan(
+            due_at=lifecycle.due_at,
+            refresh_at=lifecycle.refresh_at if auto else None,
+            pinned=self.state.pinned is not None,
+            error="" if lifecycle.error is None else said_by(lifecycle.error),
         )
 
     def initial(self) -> InitialSession:

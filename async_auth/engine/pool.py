@@ -8,6 +8,7 @@ not. Refreshes pass a turnstile, so that no outage or restart ends in a stampede
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -132,6 +133,34 @@ class SessionPool:
             f"<SessionPool: {state}, {inside} refreshing, {waiting} waiting, "
             f"{count} subscriber{'' if count == 1 else 's'}>"
         )
+
+    def to_html(self) -> str:
+        """
+        Return what a notebook shows: sessions by status, next refresh, the last events. No I/O.
+
+        It looks at every session in memory, which for a hundred thousand takes a moment.
+        """
+        from async_auth.notebook import cards, markup
+
+        ground = self._home.ground
+        members = [] if self._home.closed else list(self._members.values())
+        lives = [member.state.lifecycle for member in members]
+        refreshes = [life.refresh_at for life in lives] if ground.auto_refresh else []
+        turnstile = ground.turnstile
+        now = ground.clock.now()
+        card = cards.pool_card(
+            closed=self._home.closed,
+            statuses=Counter(life.status(now) for life in lives),
+            refreshing=0 if turnstile is None else turnstile.inside,
+            waiting=0 if turnstile is None else len(turnstile),
+            refresh_at=min((at for at in refreshes if at is not None), default=None),
+            recent=ground.broadcast.recent,
+            now=now,
+        )
+        return markup.html_of(card)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
     def __bool__(self) -> bool:
         """An empty pool is a pool."""
