@@ -19,6 +19,7 @@ import async_auth
 #: What an import of the package must not bring along: each is behind its first use (an import of
 #: aiohttp alone costs several times as much as all of ours).
 HEAVY = {
+    "IPython",
     "aiohttp",
     "anyio",
     "asyncpg",
@@ -51,6 +52,7 @@ OPTIONAL = {
     "async_auth.integrations.fastapi": "fastapi",
     "async_auth.integrations.grpc": "grpc",
     "async_auth.integrations.httpx": "httpx",
+    "async_auth.integrations.ipython": "IPython",
     "async_auth.integrations.requests": "requests",
     "async_auth.integrations.sqlalchemy": "sqlalchemy",
     "async_auth.integrations.starlette": "starlette",

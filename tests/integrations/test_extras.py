@@ -34,7 +34,13 @@ def test_a_missing_library_is_named_with_its_extra(library, name):
     assert f"ImportError {needs}: pip install 'async_auth[{library}]'." == said(library, library)
 
 
-@pytest.mark.parametrize("adapter", ["fastapi", "starlette"])
+def test_a_missing_ipython_is_named_with_its_extra():
+    """Outside IPython the extension says what to install."""
+    needs = "async_auth.integrations.ipython needs IPython"
+    assert f"ImportError {needs}: pip install 'async_auth[ipython]'." == said("IPython", "ipython")
+
+
+@pytest.mark.parametrize("adapter", ["fastapi", "ipython", "starlette"])
 def test_anything_else_that_is_missing_is_told_as_it_is(adapter):
     """A broken installation is not blamed on the extra."""
     assert said("attrs", adapter).startswith("ModuleNotFoundError import of attrs halted")
