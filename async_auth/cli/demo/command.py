@@ -6,9 +6,11 @@ import asyncio
 import errno
 import os
 import sys
+from pathlib import Path
 
 import click
 
+from async_auth.cli.demo.drawing import Drawing
 from async_auth.cli.demo.json_lines import JsonLines
 from async_auth.cli.demo.lines import Lines
 from async_auth.cli.demo.picture import Picture
@@ -57,6 +59,11 @@ class CannotRunError(click.ClickException):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option(
+    "--svg",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Draw what was shown into this file as well.",
+)
+@click.option(
     "--url", help="Use a real GoTrue, without faults: its auth root (https://.../auth/v1)."
 )
 @click.option("--api-key", envvar="ASYNC_AUTH_API_KEY", show_envvar=True, help="The key for --url.")
@@ -76,6 +83,7 @@ def demo(
     workers: int,
     pause: float | None,
     as_json: bool,
+    svg: Path | None,
     url: str | None,
     api_key: str | None,
     email: str | None,
@@ -107,7 +115,7 @@ def demo(
         retry_after=retry_after,
     )
     try:
-        with choose_view(as_json=as_json) as view:
+        with choose_view(as_json=as_json, svg=svg) as view:
             summary = asyncio.run(run(plan, place, view))
     except AuthError as error:
         raise CannotRunError(str(error)) from error
@@ -136,9 +144,14 @@ def ask_account(email: str | None, phone: str | None) -> Account:
     return Account(email=email, phone=phone, password=password)
 
 
-def choose_view(*, as_json: bool) -> View:
-    """Return the live picture for a terminal that can move its cursor, lines for all else."""
+def choose_view(*, as_json: bool, svg: Path | None = None) -> View:
+    """
+    Return the live picture for a terminal that can move its cursor, lines for all else.
+
+    Args:
+        as_json: JSON instead.
+        svg: The file of a drawing beside it.
+    """
     spare_the_encoding()
-    if as_json:
-        return JsonLines()
-    return Picture() if moves() else Lines()
+    shown: View = JsonLines() if as_json else Picture() if moves() else Lines()
+    return shown if svg is None else Drawing(shown, svg)
