@@ -80,7 +80,7 @@ os.environ["PATH"] = os.pathsep.join([*map(str, FOUND.values()), os.environ["PAT
 nox.options.default_venv_backend = "virtualenv"
 # A missing interpreter is not fetched from anywhere.
 nox.options.download_python = "never"
-nox.options.sessions = ["lint", "typing", "tests", "coverage", "docs", "servers", "bench"]
+nox.options.sessions = ["lint", "typing", "tests", "coverage", "docs", "site", "servers", "bench"]
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -209,9 +209,19 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST, requires=["wheel"])
 def docs(session: nox.Session) -> None:
-    """Run every example of the README."""
+    """Run every example of the README and of docs/."""
     install_wheel(session, *group("tests"))
     pytest(session, str(TESTS / "test_docs.py"))
+
+
+@nox.session(python=NEWEST, requires=["wheel"])
+def site(session: nox.Session) -> None:
+    """Build the pages of docs/ into .nox/.cache/site; a warning is an error."""
+    install_wheel(session, *group("site"))
+    session.chdir(ROOT)
+    # Material for MkDocs advertises its successor at every start otherwise.
+    session.env["NO_MKDOCS_2_WARNING"] = "1"
+    session.run("mkdocs", "build", "--strict", "--clean", "--site-dir", str(CACHE / "site"))
 
 
 @nox.session(python=NEWEST, requires=["wheel"])

@@ -1,19 +1,26 @@
-"""The README: its examples run, its commands are those of CI, and its links lead somewhere.
+"""The README and the pages of docs/: their examples run, their commands are CI's, their links lead on.
 
-Every fenced `python` block runs. The blocks under one heading are one program: they run in order
-and share their names; a block in an HTML comment (`<!-- python … -->`) runs too and is not shown,
-for what a reader need not see. Top-level `await` works as in a notebook. Where the README has
-`AUTH_URL`, `API_URL`, `CORE_URL` and `BOTS_URL` (below), the examples talk to servers on loopback.
-Blocks that are not shown have two names more: `auth_server`, the `GoTrueServer` that stands in, and
-`serve_asgi(app)`, which serves an application with uvicorn and returns its URL.
+Every fenced `python` block runs. The blocks under one heading of the README, and all blocks of a
+page of docs/, are one program: they run in order and share their names; a block in an HTML comment
+(`<!-- python … -->`) runs too and is not shown, for what a reader need not see. Top-level `await`
+works as in a notebook. A block `text prints` is what the block before it has to print.
+
+After `<!-- not run: why -->` nothing runs down to the next heading; UNRUN counts what is shown
+there. Where a page has `AUTH_URL`, `API_URL`, `CORE_URL` and `BOTS_URL` (below),
+the examples talk to servers on loopback. Blocks that are not shown have two names more:
+`auth_server`, the `GoTrueServer` that stands in, and `serve_asgi(app)`, which serves an application
+with uvicorn and returns its URL.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import importlib
 import inspect
 import re
+import runpy
+from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
 
@@ -27,6 +34,14 @@ from async_auth.testing import GoTrueServer, SuperTokensCoreServer
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+#: Those whose examples run. Pages of docs/reference have none of their own.
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+#: How many blocks of each page do not run; why not stands before them.
+UNRUN = {
+    "docs/how-to/from-supabase-py.md": 1,
+    "docs/how-to/from-supertokens-python.md": 1,
+    "docs/scale.md": 2,
+}
 #: What the README writes for the reader's own servers; loopback stands in for them.
 AUTH_URL = "https://your-project.supabase.co/auth/v1"
 API_URL = "https://api.example.com"
@@ -38,33 +53,63 @@ EMAIL, PASSWORD = "bot@example.com", "correct-horse-battery"
 PATIENCE = 30.0
 
 BLOCK = re.compile(
-    r"^(?:```python\n(?P<shown>.*?)^```$|<!-- python\n(?P<hidden>.*?)^-->$|#+ (?P<heading>.+?)$)"
+    r"^(?:```python\n(?P<shown>.*?)^```$|<!-- python\n(?P<hidden>.*?)^-->$"
+    r"|```text prints\n(?P<prints>.*?)^```$|<!-- not run: (?P<unrun>.+?) -->$"
+    r"|(?P<rank>#+) (?P<heading>.+?)$)"
     r"|^```\w*\n.*?^```$",
     re.MULTILINE | re.DOTALL,
 )
 
 
 @attrs.frozen
-class Program:
-    """The blocks under one heading, each with the line it begins at."""
+class Block:
+    """
+    A block, the line it begins at, and what it has to print if the page says so.
 
+    *unrun* says why it does not run, if it does not.
+    """
+
+    line: int
+    code: str
+    shown: bool
+    unrun: str | None = None
+    prints: str | None = None
+
+
+@attrs.frozen
+class Program:
+    """The blocks that run in one namespace, and where they stand."""
+
+    page: Path
     heading: str
-    blocks: list[tuple[int, str]]
+    blocks: list[Block] = attrs.field(factory=list)
 
     def __str__(self):
-        return self.heading
+        return f"{self.page.stem}: {self.heading}" if self.heading else self.page.stem
 
 
-def programs(text):
-    """Return the programs of a Markdown *text*."""
-    found = [Program("top", [])]
+def programs(page):
+    """Return the programs of a Markdown *page*."""
+    text = page.read_text(encoding="utf-8")
+    found = [Program(page, "")]
+    unrun = None
     for match in BLOCK.finditer(text):
         if match["heading"]:
-            found.append(Program(match["heading"], []))
+            unrun = None
+            if page == README:
+                found.append(Program(page, match["heading"]))
+        elif match["unrun"]:
+            unrun = match["unrun"]
+        elif match["prints"]:
+            found[-1].blocks[-1] = attrs.evolve(found[-1].blocks[-1], prints=match["prints"])
         elif code := match["shown"] or match["hidden"]:
             group = "shown" if match["shown"] else "hidden"
-            found[-1].blocks.append((text.count("\n", 0, match.start(group)), code))
+            line = text.count("\n", 0, match.start(group))
+            found[-1].blocks.append(Block(line, code, group == "shown", unrun))
     return [program for program in found if program.blocks]
+
+
+PROGRAMS = [program for page in PAGES for program in programs(page)]
 
 
 async def greet(request):
@@ -126,39 +171,68 @@ async def stand_ins(auth_server, bots):
     await runner.cleanup()
 
 
-async def run(program, stand_ins, names):
+async def run(program, stand_ins, names, printed):
     """Run a program's blocks in order, in one namespace that begins with *names*."""
     names = {"__name__": "__main__", **names}
-    for line, source in program.blocks:
-        code = source
+    for block in program.blocks:
+        if block.unrun:
+            continue
+        code = block.code
         for address, stand_in in stand_ins.items():
             code = code.replace(address, stand_in)
-        # Line numbers in tracebacks are the README's.
-        compiled = compile("\n" * line + code, README, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        # Line numbers in tracebacks are the page's.
+        compiled = compile(
+            "\n" * block.line + code,
+            program.page,
+            "exec",
+            flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+        )
+        printed()
         if compiled.co_flags & inspect.CO_COROUTINE:
-            await eval(compiled, names)  # noqa: S307 -- the README is ours
+            await eval(compiled, names)  # noqa: S307 -- the pages are ours
         else:
             # A script brings its own loop (`asyncio.run`), so it gets a thread without one.
             await asyncio.to_thread(exec, compiled, names)
+        if block.prints is not None:
+            assert block.prints == printed()
 
 
-@pytest.mark.parametrize("program", programs(README.read_text(encoding="utf-8")), ids=str)
-async def test_examples_run(program, stand_ins, auth_server, serve_asgi, tmp_path, monkeypatch):
-    """The examples under a heading run, one after the other, in an empty folder."""
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+async def test_examples_run(
+    program, stand_ins, auth_server, serve_asgi, tmp_path, monkeypatch, capsys
+):
+    """The examples of a program run, one after the other, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "ASYNC_AUTH_PROFILE", "ASYNC_AUTH_API_KEY"):
         monkeypatch.delenv(name, raising=False)
+    names = {"auth_server": auth_server, "serve_asgi": serve_asgi}
     async with asyncio.timeout(PATIENCE):
-        await run(program, stand_ins, {"auth_server": auth_server, "serve_asgi": serve_asgi})
+        await run(program, stand_ins, names, lambda: capsys.readouterr().out)
 
 
-def test_no_example_is_overlooked():
-    """Every fence that looks like Python is one that runs."""
-    text = README.read_text(encoding="utf-8")
-    shown = [match for match in BLOCK.finditer(text) if match["shown"]]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_example_is_overlooked(page):
+    """Every fence that looks like Python is one that runs, but for those that are counted."""
+    text = page.read_text(encoding="utf-8")
+    blocks = [block for program in programs(page) for block in program.blocks]
 
-    assert len(shown) == len(re.findall(r"^\s*(?:```|~~~)\s*(?:py|ipy)", text, re.MULTILINE))
+    assert sum(block.shown for block in blocks) == len(
+        re.findall(r"^\s*(?:```|~~~)\s*(?:py|ipy)", text, re.MULTILINE)
+    )
+    assert sum(block.prints is not None for block in blocks) == text.count("```text prints")
+
+
+def test_what_does_not_run_is_counted():
+    """A block that does not run says why, and is no surprise."""
+    unrun = Counter(
+        program.page.relative_to(ROOT).as_posix()
+        for program in PROGRAMS
+        for block in program.blocks
+        if block.unrun and block.shown
+    )
+
+    assert unrun == UNRUN
 
 
 def test_the_commands_are_those_of_ci():
@@ -170,18 +244,68 @@ def test_the_commands_are_those_of_ci():
     assert set() == {command.strip("`") for command in commands} - set(in_ci)
 
 
-def test_the_links_lead_somewhere():
-    """A relative link names a file of the repository, a fragment a heading of the page."""
-    text = README.read_text(encoding="utf-8")
-    headings = {
+def anchors(page):
+    """Return what a link into the page may name."""
+    text = page.read_text(encoding="utf-8")
+    return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    }
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
-    dead = [
-        link
-        for link in links
-        if (link[1:] not in headings if link.startswith("#") else not (ROOT / link).exists())
-    ]
+    } | set(re.findall(r"^::: (\S+)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_links_lead_somewhere(page):
+    """A relative link names a file of the repository, a fragment a heading of its page."""
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        place, _, fragment = link.partition("#")
+        target = page.parent / place if place else page
+        if "://" not in link and not (
+            target.exists() and (not fragment or fragment in anchors(target))
+        ):
+            dead.append(link)
 
     assert [] == dead
+
+
+def test_the_reference_has_every_public_name():
+    """What a package exports is on a page of the reference, and nothing that is not there."""
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    on_pages = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+    packages = ("", ".gotrue", ".stores", ".supertokens", ".testing", ".web_sessions")
+    public = {
+        f"async_auth{package}.{name}"
+        for package in packages
+        for name in importlib.import_module(f"async_auth{package}").__all__
+    }
+
+    assert set() == public - set(on_pages)
+    assert len(set(on_pages)) == len(on_pages)
+
+
+def test_the_lifecycle_is_drawn_from_the_code():
+    """The drawing is what its program draws today; the program compares itself with the code."""
+    drawing = runpy.run_path(str(ROOT / "docs" / "lifecycle.py"))
+
+    assert drawing["PLACE"].read_text(encoding="utf-8") == drawing["draw"]()
+
+
+def test_an_arrow_that_the_code_has_not_is_an_error():
+    """A state or an arrow too many, or too few, stops the drawing."""
+    drawing = runpy.run_path(str(ROOT / "docs" / "lifecycle.py"))
+    found = drawing["found"]()
+
+    for wrong in (found - set(drawing["ARROWS"]), found | {("here", "there", "by magic")}):
+        with pytest.raises(ValueError, match="not drawn"):
+            drawing["check"](wrong)
+
+
+@pytest.mark.parametrize("name", ["demo.svg", "lifecycle.svg"])
+def test_drawings_fetch_nothing(name):
+    """A drawing that is on the page has neither fonts nor scripts from elsewhere."""
+    text = (ROOT / "docs" / "assets" / name).read_text(encoding="utf-8")
+
+    assert [] == re.findall(r"""(?:href=|src=|url\()["']?\w+:""", text)
+    assert "<script" not in text
+    assert "@font-face" not in text

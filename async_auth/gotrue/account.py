@@ -122,7 +122,7 @@ class Account:
         Return the ways in which the user can sign in, as the server knows them now.
 
         Raises:
-            As `get_user()`.
+            AuthError: As `get_user()`.
         """
         return (await self.get_user()).identities or ()
 
