@@ -35,10 +35,10 @@ ARROWS = {
     (Status.FRESH, Status.DUE, "time"): ("M490 108 H598", 545, 98),
     (Status.DUE, Status.FRESH, "refreshed"): ("M600 132 H492", 545, 150),
     (Status.DUE, Status.EXPIRED, "time"): ("M700 151 V287", 722, 222),
-    (Status.EXPIRED, Status.FRESH, "refreshed"): ("M640 289 L462 153", 500, 240),
+    (Status.EXPIRED, Status.FRESH, "refreshed"): ("M640 289 L462 153", 510, 240),
     (Status.EXPIRED, Status.REJECTED, "rejected"): ("M600 320 H492", 545, 312),
-    (Status.FRESH, Status.REJECTED, "rejected"): ("M390 151 V287", 348, 240),
-    (Status.REJECTED, Status.FRESH, "signed in"): ("M340 289 L340 153", 298, 205),
+    (Status.FRESH, Status.REJECTED, "rejected"): ("M390 151 V287", 420, 215),
+    (Status.REJECTED, Status.FRESH, "signed in"): ("M340 289 V153", 304, 225),
     (Status.FRESH, Status.SIGNED_OUT, "signed out"): ("M290 138 H212", 250, 157),
 }
 #: Found in the code as well, and said in words below the drawing: they hold from every state.
@@ -132,7 +132,8 @@ def draw() -> str:
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8"'
         ' markerHeight="8" orient="auto"><path class="tip" d="M0 0 L10 5 L0 10 z"/></marker></defs>',
         f'<rect class="paper" x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}" rx="12"/>',
-        '<text class="note" x="24" y="36">A temporary failure changes no state: the session is'
+        '<g transform="translate(24 0)">',
+        '<text class="note" x="10" y="36">A temporary failure changes no state: the session is'
         " kept, and the refresh is tried again.</text>",
     ]
     for (_, _, move), (path, x, y) in ARROWS.items():
@@ -149,11 +150,11 @@ def draw() -> str:
             f'<text class="note" x="{x}" y="{y + 17}" text-anchor="middle">{note}</text>',
         ]
     lines += [
-        '<text class="note" x="24" y="396">A sign-in, a sign-out and a refusal lead to the same'
+        '<text class="note" x="10" y="396">A sign-in, a sign-out and a refusal lead to the same'
         " places from every state that has a session;</text>",
-        '<text class="note" x="24" y="414">the arrows show the usual ways. One SignedOut event is'
+        '<text class="note" x="10" y="414">the arrows show the usual ways. One SignedOut event is'
         " told for each end of a session.</text>",
-        "</svg>",
+        "</g></svg>",
     ]
     return "\n".join(lines) + "\n"
 

@@ -3,7 +3,7 @@
 Every fenced `python` block runs. The blocks under one heading of the README, and all blocks of a
 page of docs/, are one program: they run in order and share their names; a block in an HTML comment
 (`<!-- python … -->`) runs too and is not shown, for what a reader need not see. Top-level `await`
-works as in a notebook. A block `text prints` is what the block before it has to print.
+works as in a notebook. A block `text` after `<!-- prints -->` is what the block before it has to print.
 
 After `<!-- not run: why -->` nothing runs down to the next heading; UNRUN counts what is shown
 there. Where a page has `AUTH_URL`, `API_URL`, `CORE_URL` and `BOTS_URL` (below),
@@ -54,7 +54,7 @@ PATIENCE = 30.0
 
 BLOCK = re.compile(
     r"^(?:```python\n(?P<shown>.*?)^```$|<!-- python\n(?P<hidden>.*?)^-->$"
-    r"|```text prints\n(?P<prints>.*?)^```$|<!-- not run: (?P<unrun>.+?) -->$"
+    r"|<!-- prints -->\n\n```text\n(?P<prints>.*?)^```$|<!-- not run: (?P<unrun>.+?) -->$"
     r"|(?P<rank>#+) (?P<heading>.+?)$)"
     r"|^```\w*\n.*?^```$",
     re.MULTILINE | re.DOTALL,
@@ -220,7 +220,7 @@ def test_no_example_is_overlooked(page):
     assert sum(block.shown for block in blocks) == len(
         re.findall(r"^\s*(?:```|~~~)\s*(?:py|ipy)", text, re.MULTILINE)
     )
-    assert sum(block.prints is not None for block in blocks) == text.count("```text prints")
+    assert sum(block.prints is not None for block in blocks) == text.count("<!-- prints -->")
 
 
 def test_what_does_not_run_is_counted():
