@@ -7,8 +7,8 @@ raised, and is treated as a temporary failure where it is raised all the same.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, runtime_checkable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
@@ -252,4 +252,53 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait; may return early, never raises of itself."""
+        ...
+
+
+#: How a refresh ended: with the server's new tokens; with those that another process had stored;
+#: the server refused the token for good; a failure that is tried again; the sign-in ended or was
+#: replaced meanwhile; the task was cancelled with its loop, or by a close before it sent anything.
+RefreshOutcome = Literal["refreshed", "adopted", "rejected", "failed", "missing", "interrupted"]
+
+
+class RefreshWatch(Protocol):
+    """
+    What is told of one refresh, in this order; nothing of it may wait.
+
+    A refresh whose turn never comes is told nothing. What a method raises is logged, no more.
+    """
+
+    def running(self) -> AbstractContextManager[object]:
+        """Return what the refresh is done inside of, in its own task and its own context."""
+        ...
+
+    def sending(self) -> None:
+        """Note that a request leaves; the second time, after an answer that was lost."""
+        ...
+
+    def ended(self, outcome: RefreshOutcome, error: Exception | None) -> None:
+        """
+        Note the end; perhaps of one that never ran.
+
+        Args:
+            outcome: How.
+            error: What the callers get, if it is an error.
+        """
+        ...
+
+
+class RefreshObserver(Protocol):
+    """Measures refreshes."""
+
+    def refreshing(
+        self, key: str, *, trigger: Literal["call", "timer"], failures: int
+    ) -> RefreshWatch:
+        """
+        Return what is told of a refresh that is asked for now, in the context of who asks.
+
+        Args:
+            key: Which session.
+            trigger: Who asks: a caller, or the timer. Callers who join later are not told of.
+            failures: How many tries have failed before, since the last that did not.
+        """
         ...

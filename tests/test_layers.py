@@ -101,6 +101,7 @@ THIRD_PARTIES = {
     "tomli_w": ("cli.profile_file",),
     "pytest": ("testing.pytest_plugin",),
     "pytest_asyncio": ("testing.pytest_plugin",),
+    "opentelemetry": ("integrations.opentelemetry",),
     "redis": ("stores.redis",),
     "keyring": ("stores.keyring",),
 }

@@ -17,11 +17,13 @@ from async_auth.clock import SystemClock
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import Broadcast
+from async_auth.engine.diary import Diary
 from async_auth.engine.runtime import Runtime
 from async_auth.engine.scheduler import Scheduler
 from async_auth.engine.turnstile import Turnstile
 from async_auth.errors import ManagerClosed
-from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
+from async_auth.events import Event
+from async_auth.ports import Clock, RefreshLock, RefreshObserver, SessionStore, Transport
 from async_auth.stores.memory import MemoryStore
 from async_auth.transport import AiohttpTransport
 
@@ -58,6 +60,10 @@ class Ground:
     #: Lets refreshes pass one by one; `None` lets all of them pass at once.
     turnstile: Turnstile | None = attrs.field(init=False, default=None)
     bound: Runtime | None = attrs.field(init=False, default=None)
+    #: Told of every refresh, where somebody wants that.
+    observer: RefreshObserver | None = attrs.field(init=False, default=None)
+    #: What is written to the log.
+    diary: Diary = attrs.field(init=False, factory=Diary)
 
     @now.default
     def _bound_now(self) -> Callable[[], float]:
@@ -74,6 +80,11 @@ class Ground:
     def scheduler(self) -> Scheduler:
         """The supervisor's scheduler."""
         return self.runtime.scheduler
+
+    def tell(self, event: Event) -> None:
+        """Write the event to the log, and publish it."""
+        self.diary.enter(event)
+        self.broadcast.publish(event)
 
 
 def laid(

@@ -471,7 +471,7 @@ class SessionHandle:
         if not self._closed:
             ground = self._home.ground
             event = kind(session=self.session, at=ground.clock.now(), key=self.key, **facts)
-            ground.broadcast.publish(event)
+            ground.tell(event)
 
     async def send(self, request: Request) -> Response:
         """

@@ -11,12 +11,14 @@ import contextlib
 import functools
 from collections.abc import Callable
 
+from async_auth.engine.census import Census, count
 from async_auth.engine.ground import Ground
 from async_auth.engine.keeper import Keeper, interrupted
 from async_auth.engine.member import Member
 from async_auth.engine.runtime import Closeable, Runtime
 from async_auth.engine.single_flight import Flight
 from async_auth.errors import ConfigurationError, ManagerClosed
+from async_auth.ports import RefreshObserver
 from async_auth.session import Session
 
 #: After a close, what a store would not take is offered again for this many sessions at a time.
@@ -124,6 +126,29 @@ class Household:
         elif runtime is not None:
             await self._land()
         self._say_goodbye()
+
+    def observe(self, observer: RefreshObserver | None) -> None:
+        """
+        Tell *observer* of every refresh from now on; `None`: nobody any more.
+
+        Raises:
+            ConfigurationError: Somebody else is told already.
+        """
+        if observer is not None and self.ground.observer is not None:
+            raise ConfigurationError("These refreshes have an observer already: take it off first.")
+        self.ground.observer = observer
+
+    def census(self) -> Census:
+        """Count the sessions in memory; from any thread."""
+        if self.closed:
+            return Census(statuses={}, time_to_expiry=None)
+        # One step of the interpreter: nobody signs in, or leaves, between two sessions.
+        members = list(self.members.values())
+        return count(
+            (member.state for member in members),
+            now=self.ground.clock.now(),
+            active_for=self.ground.active_for,
+        )
 
     def let_go(self) -> None:
         """End soon, when what was begun is done: nobody needs it any more. From any thread."""

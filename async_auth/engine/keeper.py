@@ -7,6 +7,7 @@ for a caller and no caller's task runs any of its work.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import weakref
@@ -17,6 +18,7 @@ import attrs
 
 from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
 from async_auth.engine.ground import Ground
+from async_auth.engine.observing import Observation, outcome_of
 from async_auth.engine.refresher import Refresher, temporary
 from async_auth.engine.scheduler import Timer
 from async_auth.engine.shelf import Shelf
@@ -133,8 +135,7 @@ class Keeper:
         """Publish what has not been told yet, in order."""
         untold, self._untold = self._untold, None
         for event in untold or ():
-            logger.debug("%s %s", event.name, self.key)
-            self.ground.broadcast.publish(event)
+            self.ground.tell(event)
 
     # Flights.
 
@@ -174,8 +175,14 @@ class Keeper:
         self._flights[token] = flight
         if own:
             self._leave_queue()
+        watch = Observation.of(
+            self.ground.observer,
+            self.key,
+            trigger="timer" if admitted else "call",
+            failures=self.state.lifecycle.failures,
+        )
         launch = functools.partial(
-            self._launch, flight, base, own=own, look_first=look_first, look=look
+            self._launch, flight, base, own=own, look_first=look_first, look=look, watch=watch
         )
         turnstile = self.ground.turnstile
         if admitted or turnstile is None:
@@ -207,25 +214,31 @@ class Keeper:
         own: bool,
         look_first: bool,
         look: bool,
+        watch: Observation | None,
     ) -> None:
         if self._flying is None:
             self._flying = set()
         self._flying.add(flight)
-        desk = FlightDesk(keeper=self, base=base, flight=flight, own=own)
+        desk = FlightDesk(keeper=self, base=base, flight=flight, own=own, watch=watch)
         work = self._fly(flight, desk, look_first=look_first, look=look)
         # At once: behind ten thousand callers the request would be sent that much later.
         flight.task = self.ground.runtime.spawn(work, name="async_auth refresh", at_once=True)
         flight.task.add_done_callback(functools.partial(self._fallen, flight))
+        if watch is not None:
+            # What was told how it ended is told nothing more.
+            flight.task.add_done_callback(lambda _: watch.ended("interrupted"))
 
     async def _fly(
         self, flight: Flight[Session], desk: FlightDesk, *, look_first: bool, look: bool
     ) -> None:
         result: Session | None = None
         error: Exception | None = None
+        watch = desk.watch
         try:
-            result = await self.refresher.refresh(
-                desk.base, desk, own=desk.own, look_first=look_first, look=look
-            )
+            with contextlib.nullcontext() if watch is None else watch.running():
+                result = await self.refresher.refresh(
+                    desk.base, desk, own=desk.own, look_first=look_first, look=look
+                )
         except Exception as raised:  # noqa: BLE001
             # A stranger's provider, transport or store may raise anything: that is temporary.
             error = temporary(raised)
@@ -233,6 +246,8 @@ class Keeper:
                 self.state.fail(error)
                 retry_at = self._retry_at()
                 self.later(self.event(RefreshFailed, error=error, retry_at=retry_at))
+        if watch is not None:
+            watch.ended(outcome_of(error, answered=flight.answer is not None), error)
         self._land(flight, result, error)
 
     def _land(
@@ -718,6 +733,7 @@ class FlightDesk:
     base: Session
     flight: Flight[Session]
     own: bool
+    watch: Observation | None = None
 
     def stored(self) -> bool:
         """Say whether this sign-in was ever seen in the store."""
@@ -742,6 +758,8 @@ class FlightDesk:
     def sending(self) -> None:
         """From here the request is let finish."""
         self.flight.sent = True
+        if self.watch is not None:
+            self.watch.sending()
 
     def answered(self, session: Session) -> Session:
         """Number the server's answer."""

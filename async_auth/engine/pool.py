@@ -18,6 +18,7 @@ import attrs
 from async_auth.core.policy import SPREAD_SHARE, RefreshPolicy
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import EventStream
+from async_auth.engine.census import Census
 from async_auth.engine.ground import laid
 from async_auth.engine.handle import SessionHandle
 from async_auth.engine.household import Household
@@ -25,7 +26,14 @@ from async_auth.engine.member import Member
 from async_auth.engine.tenants import Providers, Tenants
 from async_auth.engine.turnstile import Turnstile
 from async_auth.errors import ManagerClosed
-from async_auth.ports import Clock, Provider, RefreshLock, SessionStore, Transport
+from async_auth.ports import (
+    Clock,
+    Provider,
+    RefreshLock,
+    RefreshObserver,
+    SessionStore,
+    Transport,
+)
 from async_auth.session import AccessToken, Session
 
 
@@ -234,6 +242,21 @@ class SessionPool:
         if self._home.closed:
             raise ManagerClosed
         return self._home.ground.broadcast.subscribe(buffer=buffer, start=self.start, greeted=True)
+
+    def observe(self, observer: RefreshObserver | None) -> None:
+        """
+        Tell *observer* of every refresh that begins from now on; `None`: nobody any more.
+
+        For measuring; whoever wants to know what becomes of sessions reads `events()`.
+
+        Raises:
+            ConfigurationError: Somebody else is told already.
+        """
+        self._home.observe(observer)
+
+    def census(self) -> Census:
+        """Count the sessions in memory by their status. No I/O; from any thread."""
+        return self._home.census()
 
     async def start(self) -> Self:
         """

@@ -27,7 +27,10 @@ def said(missing, adapter):
     ).stdout.strip()
 
 
-@pytest.mark.parametrize("library,name", [("fastapi", "FastAPI"), ("starlette", "Starlette")])
+@pytest.mark.parametrize(
+    "library,name",
+    [("fastapi", "FastAPI"), ("opentelemetry", "OpenTelemetry"), ("starlette", "Starlette")],
+)
 def test_a_missing_library_is_named_with_its_extra(library, name):
     """Whoever has not installed the extra is told which."""
     needs = f"async_auth.integrations.{library} needs {name}"

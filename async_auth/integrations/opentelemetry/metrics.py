@@ -1,0 +1,159 @@
+"""The metrics: instruments that all that is instrumented shares, and what they are asked.
+
+What is counted while tokens are handed out is a plain number; instruments ask for it when
+metrics are collected, and so they do for the sessions. No attribute tells sessions apart. What
+has one name is one: its sessions are added up.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Literal, Protocol
+
+import attrs
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from async_auth.engine.census import Census
+from async_auth.ports import RefreshOutcome
+
+SCOPE = "async_auth"
+#: In seconds; those that the conventions give for the duration of HTTP requests.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+
+
+class Counted(Protocol):
+    """A manager or a pool."""
+
+    def census(self) -> Census:
+        """Count the sessions."""
+        ...
+
+
+@attrs.define(eq=False)
+class Tally:
+    """How many tokens were handed out under one name; it never goes back."""
+
+    tokens: int = 0
+
+
+@attrs.define(eq=False)
+class Meters:
+    """
+    The instruments of one meter provider.
+
+    Args:
+        provider: Whose; `None` for the program's.
+    """
+
+    provider: metrics.MeterProvider | None
+    tallies: dict[str | None, Tally] = attrs.field(init=False, factory=dict)
+    #: What is counted, and under which name; those that were forgotten leave by themselves.
+    _counted: dict[int, tuple[weakref.ref[Counted], str | None]] = attrs.field(
+        init=False, factory=dict
+    )
+    _refreshes: metrics.Counter = attrs.field(init=False)
+    _retries: metrics.Counter = attrs.field(init=False)
+    _duration: metrics.Histogram = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        meter = metrics.get_meter(SCOPE, meter_provider=self.provider)
+        self._refreshes = meter.create_counter(
+            "async_auth.refreshes", unit="{refresh}", description="Refreshes that ended."
+        )
+        self._retries = meter.create_counter(
+            "async_auth.refresh.retries",
+            unit="{retry}",
+            description="Refreshes after one that failed, and requests after a lost answer.",
+        )
+        self._duration = meter.create_histogram(
+            "async_auth.refresh.duration",
+            unit="s",
+            description="How long refreshes took, from the lock to the store.",
+            explicit_bucket_boundaries_advisory=BUCKETS,
+        )
+        self._observe(meter.create_observable_counter, "async_auth.token.handouts")
+        self._observe(meter.create_observable_up_down_counter, "async_auth.session.count")
+        self._observe(meter.create_observable_gauge, "async_auth.session.time_to_expiry")
+
+    def _observe(self, create: Callable[..., object], name: str) -> None:
+        look, unit, description = {
+            "async_auth.token.handouts": (
+                self._tokens,
+                "{token}",
+                "Access tokens that get_token() returned.",
+            ),
+            "async_auth.session.count": (
+                self._sessions,
+                "{session}",
+                "Sessions in memory, by status.",
+            ),
+            "async_auth.session.time_to_expiry": (
+                self._time_to_expiry,
+                "s",
+                "Seconds until the first token in use expires; negative if it has.",
+            ),
+        }[name]
+        create(name, callbacks=[look], unit=unit, description=description)
+
+    def tally(self, name: str | None) -> Tally:
+        """Return where tokens are counted that are handed out under *name*."""
+        return self.tallies.setdefault(name, Tally())
+
+    def add(self, subject: Counted, name: str | None) -> None:
+        """Count the sessions of *subject* from now on, for as long as it lives."""
+        place = id(subject)
+        forget = lambda _: self._counted.pop(place, None)  # noqa: E731 - a callback of one line
+        self._counted[place] = (weakref.ref(subject, forget), name)
+
+    def discard(self, subject: Counted) -> None:
+        """Count them no more."""
+        self._counted.pop(id(subject), None)
+
+    def refreshed(
+        self, name: str | None, outcome: RefreshOutcome, failure: str | None, *, seconds: float
+    ) -> None:
+        """Note a refresh that has ended."""
+        facts = {"async_auth.refresh.outcome": outcome, **_named(name)}
+        if failure is not None:
+            facts["error.type"] = failure
+        self._refreshes.add(1, facts)
+        self._duration.record(seconds, facts)
+
+    def retried(self, name: str | None, reason: Literal["failure", "lost_response"]) -> None:
+        """Note that something is tried again."""
+        self._retries.add(1, {"async_auth.retry.reason": reason, **_named(name)})
+
+    # What is asked in the collector's thread.
+
+    def _tokens(self, _: CallbackOptions) -> list[Observation]:
+        return [Observation(tally.tokens, _named(name)) for name, tally in [*self.tallies.items()]]
+
+    def _sessions(self, _: CallbackOptions) -> list[Observation]:
+        sums: dict[tuple[str | None, str], int] = {}
+        for name, census in self._censuses():
+            for status, number in census.statuses.items():
+                place = name, status.value
+                sums[place] = sums.get(place, 0) + number
+        return [
+            Observation(number, {"async_auth.session.status": status, **_named(name)})
+            for (name, status), number in sums.items()
+        ]
+
+    def _time_to_expiry(self, _: CallbackOptions) -> list[Observation]:
+        soonest: dict[str | None, float] = {}
+        for name, census in self._censuses():
+            if census.time_to_expiry is not None:
+                soonest[name] = min(census.time_to_expiry, soonest.get(name, census.time_to_expiry))
+        return [Observation(seconds, _named(name)) for name, seconds in soonest.items()]
+
+    def _censuses(self) -> Iterator[tuple[str | None, Census]]:
+        for reference, name in list(self._counted.values()):
+            subject = reference()
+            if subject is not None:
+                yield name, subject.census()
+
+
+def _named(name: str | None) -> dict[str, str]:
+    return {} if name is None else {"async_auth.name": name}

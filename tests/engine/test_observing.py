@@ -1,0 +1,82 @@
+"""Those who watch refreshes: what they are told, and that they can do no harm."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from async_auth import ConfigurationError
+
+
+class Witness:
+    """Notes what it is told, and fails where it shall."""
+
+    def __init__(self, *failing):
+        self.told, self.failing = [], failing
+
+    def note(self, *facts):
+        """Remember, or fail."""
+        self.told.append(facts)
+        if facts[0] in self.failing:
+            raise ValueError(facts[0])
+
+    def refreshing(self, key, *, trigger, failures):
+        """Watch every refresh."""
+        self.note("asked", key, trigger, failures)
+        return self
+
+    @contextlib.contextmanager
+    def running(self):
+        """Stand around it."""
+        self.note("enter")
+        yield
+        self.note("exit")
+
+    def sending(self):
+        """See a request."""
+        self.note("sending")
+
+    def ended(self, outcome, error):
+        """See the end."""
+        self.note("ended", outcome, error)
+
+
+WHOLE = [
+    ("asked", "default", "call", 0),
+    ("enter",),
+    ("sending",),
+    ("exit",),
+    ("ended", "refreshed", None),
+]
+
+
+async def test_a_refresh_is_told_from_begin_to_end(stage):
+    """Once each, in order; nothing after the observer was taken off."""
+    client, witness = await stage.signed_in(), Witness()
+    client.manager.observe(witness)
+    await client.refresh_session()
+    client.manager.observe(None)
+    await client.refresh_session()
+
+    assert WHOLE == witness.told
+
+
+@pytest.mark.parametrize("moment", ["asked", "enter", "sending", "exit", "ended"])
+async def test_an_observer_that_fails_is_logged_and_harms_nobody(stage, caplog, moment):
+    """The refresh goes on, whichever of its methods raises."""
+    client = await stage.signed_in()
+    client.manager.observe(Witness(moment))
+    before = client.session.generation
+
+    assert before + 1 == (await client.refresh_session()).session.generation
+    assert ["An observer of refreshes failed"] == [r.message for r in caplog.records if r.exc_info]
+
+
+async def test_there_is_one_observer(stage):
+    """A second one is refused rather than put in the place of the first."""
+    manager = (await stage.client()).manager
+    manager.observe(Witness())
+
+    with pytest.raises(ConfigurationError, match="take it off first"):
+        manager.observe(Witness())
