@@ -5,6 +5,7 @@ import logging
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine.borrowed import BorrowedSession
 from async_auth.engine.broadcast import EventStream
+from async_auth.engine.census import Census
 from async_auth.engine.follower import SessionFollower
 from async_auth.engine.manager import SessionManager
 from async_auth.engine.pool import PooledSession, SessionPool
@@ -82,6 +83,7 @@ __all__ = [
     "AuthSessionMissing",
     "BadSignature",
     "BorrowedSession",
+    "Census",
     "Clock",
     "ConfigurationError",
     "Conflict",

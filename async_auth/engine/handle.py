@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import EventStream
+from async_auth.engine.census import Census, count
 from async_auth.engine.handout import Handout
 from async_auth.engine.household import Household
 from async_auth.engine.member import Member
@@ -24,7 +25,7 @@ from async_auth.engine.sign_ins import SignIns
 from async_auth.errors import AuthSessionMissing, ConfigurationError, ManagerClosed
 from async_auth.events import Event, SignedIn
 from async_auth.http_messages import Request, Response
-from async_auth.ports import Clock, Provider, RefreshLock, SessionStore
+from async_auth.ports import Clock, Provider, RefreshLock, RefreshObserver, SessionStore
 from async_auth.session import AccessToken, Session, Status
 
 
@@ -191,6 +192,27 @@ class SessionHandle:
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+    def observe(self, observer: RefreshObserver | None) -> None:
+        """
+        Tell *observer* of every refresh that begins from now on; `None`: nobody any more.
+
+        For measuring; whoever wants to know what becomes of the session reads `events()`.
+
+        Raises:
+            ConfigurationError: Somebody else is told already.
+        """
+        self._home.observe(observer)
+
+    def census(self) -> Census:
+        """Count the session in memory by its status: one, or none. No I/O; from any thread."""
+        member = None if self._closed else self._found()
+        ground = self._home.ground
+        return count(
+            () if member is None else (member.state,),
+            now=ground.clock.now(),
+            active_for=ground.active_for,
+        )
 
     def events(self, *, buffer: int = 256) -> EventStream:
         """

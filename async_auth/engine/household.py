@@ -11,7 +11,6 @@ import contextlib
 import functools
 from collections.abc import Callable
 
-from async_auth.engine.census import Census, count
 from async_auth.engine.ground import Ground
 from async_auth.engine.keeper import Keeper, interrupted
 from async_auth.engine.member import Member
@@ -137,18 +136,6 @@ class Household:
         if observer is not None and self.ground.observer is not None:
             raise ConfigurationError("These refreshes have an observer already: take it off first.")
         self.ground.observer = observer
-
-    def census(self) -> Census:
-        """Count the sessions in memory; from any thread."""
-        if self.closed:
-            return Census(statuses={}, time_to_expiry=None)
-        # One step of the interpreter: nobody signs in, or leaves, between two sessions.
-        members = list(self.members.values())
-        return count(
-            (member.state for member in members),
-            now=self.ground.clock.now(),
-            active_for=self.ground.active_for,
-        )
 
     def let_go(self) -> None:
         """End soon, when what was begun is done: nobody needs it any more. From any thread."""

@@ -12,20 +12,12 @@ from collections.abc import Callable
 
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine import arguments
-from async_auth.engine.census import Census
 from async_auth.engine.ground import laid
 from async_auth.engine.handle import SessionHandle
 from async_auth.engine.household import Household, Housekeeping
 from async_auth.engine.member import Member
 from async_auth.engine.runtime import Runtime
-from async_auth.ports import (
-    Clock,
-    Provider,
-    RefreshLock,
-    RefreshObserver,
-    SessionStore,
-    Transport,
-)
+from async_auth.ports import Clock, Provider, RefreshLock, SessionStore, Transport
 from async_auth.session import AccessToken, Session
 
 
@@ -116,21 +108,6 @@ class SessionManager(SessionHandle):
         every later call, gets ManagerClosed; streams end.
         """
         await self._home.aclose()
-
-    def observe(self, observer: RefreshObserver | None) -> None:
-        """
-        Tell *observer* of every refresh that begins from now on; `None`: nobody any more.
-
-        For measuring; whoever wants to know what becomes of the session reads `events()`.
-
-        Raises:
-            ConfigurationError: Somebody else is told already.
-        """
-        self._home.observe(observer)
-
-    def census(self) -> Census:
-        """Count the sessions in memory by their status. No I/O; from any thread."""
-        return self._home.census()
 
     async def get_token(
         self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None

@@ -18,14 +18,14 @@ import attrs
 from async_auth.core.policy import SPREAD_SHARE, RefreshPolicy
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import EventStream
-from async_auth.engine.census import Census
+from async_auth.engine.census import Census, count
 from async_auth.engine.ground import laid
 from async_auth.engine.handle import SessionHandle
 from async_auth.engine.household import Household
 from async_auth.engine.member import Member
 from async_auth.engine.tenants import Providers, Tenants
 from async_auth.engine.turnstile import Turnstile
-from async_auth.errors import ManagerClosed
+from async_auth.errors import ConfigurationError, ManagerClosed
 from async_auth.ports import (
     Clock,
     Provider,
@@ -219,7 +219,9 @@ class SessionPool:
             if state.since <= now < state.until:
                 state.used = now
                 return state.token  # type: ignore[return-value]  # the window is open only with a token
-        return await self.session(key).get_token(min_ttl=min_ttl, rejected=rejected)
+        # This class's own: a subclass whose handles do more has done it here.
+        handle = SessionPool.session(self, key)
+        return await handle.get_token(min_ttl=min_ttl, rejected=rejected)
 
     def events(self, key: str | None = None, *, buffer: int = 256) -> EventStream:
         """
@@ -256,7 +258,14 @@ class SessionPool:
 
     def census(self) -> Census:
         """Count the sessions in memory by their status. No I/O; from any thread."""
-        return self._home.census()
+        # One step of the interpreter: nobody comes or leaves between two sessions.
+        members = [] if self._home.closed else list(self._members.values())
+        ground = self._home.ground
+        return count(
+            (member.state for member in members),
+            now=ground.clock.now(),
+            active_for=ground.active_for,
+        )
 
     async def start(self) -> Self:
         """
@@ -353,6 +362,15 @@ class PooledSession(SessionHandle):
                 state.used = now
                 return state.session
         return await super().get_session()
+
+    def observe(self, observer: RefreshObserver | None) -> None:  # noqa: ARG002 - a manager's words
+        """
+        Refuse: refreshes are observed for a whole pool.
+
+        Raises:
+            ConfigurationError: Always.
+        """
+        raise ConfigurationError("This is one session of a pool: observe the pool.")
 
     def events(self, *, buffer: int = 256) -> EventStream:
         """See `SessionManager.events`; the stream ends with this handle, too."""

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from async_auth import ConfigurationError
+from async_auth import ConfigurationError, SessionPool, Status
 
 
 class Witness:
@@ -80,3 +80,21 @@ async def test_there_is_one_observer(stage):
 
     with pytest.raises(ConfigurationError, match="take it off first"):
         manager.observe(Witness())
+
+
+async def test_one_session_of_a_pool_is_observed_with_its_pool(stage):
+    """A handle counts its own session, and refuses to tell of everybody's."""
+    client = await stage.signed_in()
+    async with SessionPool(client.manager.provider, clock=stage.clock) as pool:
+        handle = pool.session("ada")
+        assert {} == handle.census().statuses
+        await handle.adopt(client.session)
+        await pool.session("bob").adopt(client.session)
+
+        assert {Status.FRESH: 1} == handle.census().statuses
+        assert {Status.FRESH: 2} == pool.census().statuses
+        assert 3600.0 == pool.census().time_to_expiry
+        with pytest.raises(ConfigurationError, match="observe the pool"):
+            handle.observe(None)
+    assert {} == pool.census().statuses
+    assert {} == handle.census().statuses

@@ -136,7 +136,7 @@ class _CountingManager(SessionManager):
 
 
 class _CountingPool(SessionPool):
-    """A pool whose handles do."""
+    """A pool that does, by key and by handle."""
 
     _tally: Tally
 
@@ -152,7 +152,9 @@ class _CountingPool(SessionPool):
         min_ttl: float | None = None,
         rejected: AccessToken | str | None = None,
     ) -> AccessToken:
-        return await self.session(key).get_token(min_ttl=min_ttl, rejected=rejected)
+        token = await super().get_token(key, min_ttl=min_ttl, rejected=rejected)
+        self._tally.tokens += 1
+        return token
 
 
 class _CountingSession(PooledSession):
