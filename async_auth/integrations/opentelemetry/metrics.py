@@ -8,7 +8,7 @@ has one name is one: its sessions are added up.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal, Protocol
 
 import attrs
@@ -38,7 +38,6 @@ class Tally:
     tokens: int = 0
 
 
-@attrs.define(eq=False)
 class Meters:
     """
     The instruments of one meter provider.
@@ -47,18 +46,11 @@ class Meters:
         provider: Whose; `None` for the program's.
     """
 
-    provider: metrics.MeterProvider | None
-    tallies: dict[str | None, Tally] = attrs.field(init=False, factory=dict)
-    #: What is counted, and under which name; those that were forgotten leave by themselves.
-    _counted: dict[int, tuple[weakref.ref[Counted], str | None]] = attrs.field(
-        init=False, factory=dict
-    )
-    _refreshes: metrics.Counter = attrs.field(init=False)
-    _retries: metrics.Counter = attrs.field(init=False)
-    _duration: metrics.Histogram = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        meter = metrics.get_meter(SCOPE, meter_provider=self.provider)
+    def __init__(self, provider: metrics.MeterProvider | None):
+        self._tallies: dict[str | None, Tally] = {}
+        #: What is counted, and under which name; what is forgotten leaves by itself.
+        self._counted: dict[int, tuple[weakref.ref[Counted], str | None]] = {}
+        meter = metrics.get_meter(SCOPE, meter_provider=provider)
         self._refreshes = meter.create_counter(
             "async_auth.refreshes", unit="{refresh}", description="Refreshes that ended."
         )
@@ -73,33 +65,28 @@ class Meters:
             description="How long refreshes took, from the lock to the store.",
             explicit_bucket_boundaries_advisory=BUCKETS,
         )
-        self._observe(meter.create_observable_counter, "async_auth.token.handouts")
-        self._observe(meter.create_observable_up_down_counter, "async_auth.session.count")
-        self._observe(meter.create_observable_gauge, "async_auth.session.time_to_expiry")
-
-    def _observe(self, create: Callable[..., object], name: str) -> None:
-        look, unit, description = {
-            "async_auth.token.handouts": (
-                self._tokens,
-                "{token}",
-                "Access tokens that get_token() returned.",
-            ),
-            "async_auth.session.count": (
-                self._sessions,
-                "{session}",
-                "Sessions in memory, by status.",
-            ),
-            "async_auth.session.time_to_expiry": (
-                self._time_to_expiry,
-                "s",
-                "Seconds until the first token in use expires; negative if it has.",
-            ),
-        }[name]
-        create(name, callbacks=[look], unit=unit, description=description)
+        meter.create_observable_counter(
+            "async_auth.token.handouts",
+            callbacks=[self._tokens],
+            unit="{token}",
+            description="Access tokens that get_token() returned.",
+        )
+        meter.create_observable_up_down_counter(
+            "async_auth.session.count",
+            callbacks=[self._sessions],
+            unit="{session}",
+            description="Sessions in memory, by status.",
+        )
+        meter.create_observable_gauge(
+            "async_auth.session.time_to_expiry",
+            callbacks=[self._time_to_expiry],
+            unit="s",
+            description="Seconds until the first token in use expires; negative if it has.",
+        )
 
     def tally(self, name: str | None) -> Tally:
         """Return where tokens are counted that are handed out under *name*."""
-        return self.tallies.setdefault(name, Tally())
+        return self._tallies.setdefault(name, Tally())
 
     def add(self, subject: Counted, name: str | None) -> None:
         """Count the sessions of *subject* from now on, for as long as it lives."""
@@ -128,7 +115,7 @@ class Meters:
     # What is asked in the collector's thread.
 
     def _tokens(self, _: CallbackOptions) -> list[Observation]:
-        return [Observation(tally.tokens, _named(name)) for name, tally in [*self.tallies.items()]]
+        return [Observation(tally.tokens, _named(name)) for name, tally in [*self._tallies.items()]]
 
     def _sessions(self, _: CallbackOptions) -> list[Observation]:
         sums: dict[tuple[str | None, str], int] = {}

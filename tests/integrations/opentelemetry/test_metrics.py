@@ -171,6 +171,17 @@ async def test_a_hundred_thousand_sessions_make_one_series_for_each_status(stage
         assert "user-" not in telemetry.shown()
 
 
+async def test_who_is_not_instrumented_pays_nothing(stage, telemetry):
+    """The hot path is the manager's own method, and no refresh is told of, whoever else is."""
+    telemetry.instrument(await stage.signed_in())
+    client = await stage.signed_in()
+
+    assert SessionManager.get_token is client.get_token.__func__
+    await client.refresh_session()
+    assert [] == telemetry.spans()
+    assert {(): 0} == telemetry.points(HANDOUTS)
+
+
 async def test_without_providers_the_programs_own_are_taken(stage):
     """A program that has set none has nothing of it, and nothing breaks."""
     client = await stage.signed_in()

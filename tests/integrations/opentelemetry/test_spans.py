@@ -7,8 +7,9 @@ import asyncio
 import pytest
 from opentelemetry import trace
 
-from async_auth import NetworkError, RefreshRejected, TemporaryError
+from async_auth import NetworkError, RefreshRejected, SessionPool, TemporaryError
 from async_auth.errors import AuthSessionMissing
+from async_auth.gotrue import GoTrueClient
 from async_auth.stores import MemoryStore
 
 
@@ -153,6 +154,30 @@ async def test_what_comes_too_late_is_no_failure_of_the_server(stage, telemetry)
     await stage.until(telemetry.spans)
 
     assert ["missing"] == telemetry.outcomes()
+
+
+async def test_who_waits_for_a_turn_is_linked_all_the_same(stage, telemetry):
+    """A pool begins a refresh in another's wake; the link is its own caller's."""
+    client = await stage.client()
+    async with SessionPool(client.manager.provider, clock=stage.clock, max_refreshes=1) as pool:
+        telemetry.instrument(pool, record_keys=True)
+        callers = {}
+
+        async def refresh(key):
+            with telemetry.tracers.get_tracer("test").start_as_current_span(key) as caller:
+                callers[key] = caller.get_span_context()
+                await pool.session(key).refresh_session()
+
+        for key in "ab":
+            client = GoTrueClient(stage.server.url, pool=pool, key=key)
+            await client.sign_in_with_password(email=stage.EMAIL, password=stage.PASSWORD)
+        await asyncio.gather(refresh("a"), refresh("b"))
+
+    first, second = telemetry.spans()
+    for span in (first, second):
+        key = span.attributes["async_auth.session.key"]
+        assert [callers[key]] == [link.context for link in span.links]
+    assert first.end_time <= second.start_time
 
 
 async def test_a_close_before_anything_was_sent_interrupts(stage, telemetry):
