@@ -7,6 +7,7 @@ that a coroutine can do to be right: compare one attribute with the clock.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,8 +15,11 @@ from typing import Any
 from harness import Aim, Report, Turn, set_up, take_turns
 from rotation import RotatingServer, signed_in_manager
 
+from async_auth import SessionManager
+
 FLOOR = "floor"
 TOKEN = "async_auth get_token"
+COUNTED = "async_auth get_token, instrumented"
 SESSION = "async_auth get_session"
 LOCK = "an asyncio.Lock that nobody holds"
 IN_MEMORY = "supabase_auth get_session, in memory"
@@ -50,12 +54,21 @@ def turn(call: Callable[[], Awaitable[Any]], *, calls: int) -> Turn:
     return take
 
 
+async def counted_turn(manager: SessionManager, *, calls: int) -> Turn:
+    """Return a turn of *calls* calls whose tokens are counted for OpenTelemetry."""
+    from async_auth.integrations.opentelemetry import instrument
+
+    instrument(manager)
+    return turn(manager.get_token, calls=calls)
+
+
 async def run(*, quick: bool) -> Report:
     """Measure; the full run takes about a quarter of a minute."""
     calls = 200 if quick else 20_000
     slow = calls // 10
     server = RotatingServer(delay=0.0)
     manager = await signed_in_manager(server, expires_in=3600)
+    counted = await signed_in_manager(server, expires_in=3600)
     lock = asyncio.Lock()
 
     async def lock_turn() -> Turn:
@@ -101,6 +114,7 @@ async def run(*, quick: bool) -> Report:
         {
             FLOOR: floor_turn,
             TOKEN: token_turn,
+            COUNTED: functools.partial(counted_turn, counted, calls=calls),
             SESSION: session_turn,
             LOCK: lock_turn,
             IN_MEMORY: in_memory_turn,
@@ -111,6 +125,7 @@ async def run(*, quick: bool) -> Report:
     )
     samples = await take_turns(turns, rounds=2 if quick else 25)
     await manager.aclose()
+    await counted.aclose()
     assert server.requests == 0, "A fresh token was refreshed: this is not the hot path."
     return Report(
         name="hot_path",

@@ -54,8 +54,14 @@ async def test_what_has_one_name_is_added_up(stage, telemetry):
         for _ in range(times):
             await client.get_token()
 
+    stage.clock.advance(100)
+    await client.refresh_session()
+    client = await stage.signed_in()
+    telemetry.instrument(client)
+
     assert {("crawler",): 3, (): 4} == telemetry.points(HANDOUTS)
-    assert {("crawler", "fresh"): 2, ("fresh",): 1} == telemetry.points(COUNT)
+    assert {("crawler",): 3500.0, (): 3600.0} == telemetry.points(LEFT)
+    assert {("crawler", "fresh"): 2, ("fresh",): 2} == telemetry.points(COUNT)
 
 
 @pytest.fixture
@@ -88,8 +94,10 @@ async def test_idle_sessions_of_a_pool_do_not_pull_the_time_down(pool, stage, te
     """What nobody has used for so long is let expire, and that is no alarm."""
     telemetry.instrument(pool)
     stage.clock.advance(1000)
-    await pool.get_token("a")
+    await pool.session("a").refresh_session()
 
+    assert {(): 3600.0} == telemetry.points(LEFT)
+    await pool.get_token("b")
     assert {(): 2600.0} == telemetry.points(LEFT)
     assert {("fresh",): 3} == telemetry.points(COUNT)
 
@@ -121,6 +129,16 @@ async def test_uninstrument_leaves_everything_as_it_was(pool, stage, telemetry):
     telemetry.instrument(pool)
     await counting.get_token()
     assert {(): 1} == telemetry.points(HANDOUTS)
+
+
+async def test_the_time_is_that_of_the_first_to_expire(stage, telemetry):
+    """Whichever of those that have one name was instrumented first."""
+    for _ in range(2):
+        telemetry.instrument(await stage.signed_in())
+        stage.clock.advance(100)
+    await stage.signed_in()
+
+    assert {(): 3400.0} == telemetry.points(LEFT)
 
 
 async def test_what_is_forgotten_is_collected_and_counts_no_more(stage, telemetry):

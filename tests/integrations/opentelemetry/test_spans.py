@@ -10,6 +10,8 @@ from opentelemetry import trace
 from async_auth import NetworkError, RefreshRejected, SessionPool, TemporaryError
 from async_auth.errors import AuthSessionMissing
 from async_auth.gotrue import GoTrueClient
+from async_auth.integrations.opentelemetry.metrics import Meters
+from async_auth.integrations.opentelemetry.spans import RefreshSpans
 from async_auth.stores import MemoryStore
 
 
@@ -30,6 +32,23 @@ async def test_a_refresh_is_a_root_that_is_linked_to_its_caller(stage, telemetry
         "async_auth.refresh.outcome": "refreshed",
     } == dict(span.attributes)
     assert trace.StatusCode.UNSET is span.status.status_code
+
+
+async def test_a_refresh_is_a_root_in_whatever_context(telemetry):
+    """Also where the work is done in a context that has a span of its own."""
+    tracer = telemetry.tracers.get_tracer("test")
+    spans = RefreshSpans(tracer, Meters(telemetry.meters), None, with_key=False)
+    watch = spans.refreshing("ada", trigger="timer", failures=0)
+    with tracer.start_as_current_span("work"), watch.running():
+        watch.sending()
+    watch.ended("refreshed", None)
+    never = spans.refreshing("ada", trigger="timer", failures=0)
+    never.sending()
+    never.sending()
+    never.ended("interrupted", None)
+
+    (span,) = telemetry.spans()
+    assert None is span.parent
 
 
 async def test_the_timer_has_nobody_to_link_to(stage, telemetry):
