@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 from opentelemetry import trace
 
-from async_auth import NetworkError, RefreshRejected, SessionPool, TemporaryError
+from async_auth import NetworkError, RefreshRejected, Session, SessionPool, TemporaryError
 from async_auth.errors import AuthSessionMissing
 from async_auth.gotrue import GoTrueClient
 from async_auth.integrations.opentelemetry.metrics import Meters
@@ -199,17 +200,30 @@ async def test_who_waits_for_a_turn_is_linked_all_the_same(stage, telemetry):
     assert first.end_time <= second.start_time
 
 
+class Occupied:
+    """A lock that nobody gets, and that says when somebody waits for it."""
+
+    def __init__(self):
+        self.waiting = asyncio.Event()
+
+    @asynccontextmanager
+    async def hold(self, key):
+        """Wait until whoever asks is cancelled."""
+        self.waiting.set()
+        await asyncio.Event().wait()
+        yield
+
+
 async def test_a_close_before_anything_was_sent_interrupts(stage, telemetry):
     """The span ends with the task, which was waiting for the lock."""
-    store = MemoryStore()
-    client = await stage.signed_in(store=store)
+    lock = Occupied()
+    client = await stage.client(lock=lock)
     telemetry.instrument(client)
-    async with store.lock.hold(client.manager.key):
-        refresh = asyncio.create_task(client.refresh_session())
-        await asyncio.sleep(0)
-        await client.aclose()
+    await client.manager.adopt(Session(access_token="a", refresh_token="r"))
+    refresh = asyncio.create_task(client.refresh_session())
+    await lock.waiting.wait()
+    await client.aclose()
     await asyncio.gather(refresh, return_exceptions=True)
-    await stage.until(telemetry.spans)
 
     assert ["interrupted"] == telemetry.outcomes()
 
