@@ -77,7 +77,8 @@ class connect(library.connect):  # noqa: N801 - the library's own spelling
 
     It is awaited, entered by `async with`, or iterated over to reconnect; only then the
     connection is watched (see `watch`). A connection with an `Authorization` header, or with
-    credentials in its URI, is opened with these and nothing else. On a 401 the token that was
+    credentials in its URI, is opened with these and nothing else, and a new token does not close
+    it; nor does it where a redirect has led to another origin. On a 401 the token that was
     refused is refreshed, unless it was pinned or the answer says `insufficient_aal` or
     `insufficient_scope`, and the handshake is tried once more.
 
@@ -138,6 +139,9 @@ class connect(library.connect):  # noqa: N801 - the library's own spelling
         connections = cast("AsyncGenerator[ClientConnection, None]", super().__aiter__())
         async with aclosing(connections):
             async for websocket in connections:
+                if not self._is_watched():
+                    yield websocket
+                    continue
                 async with watch(self._manager, websocket, reauthenticate=self._reauthenticate):
                     yield websocket
 
@@ -154,7 +158,7 @@ class connect(library.connect):  # noqa: N801 - the library's own spelling
         if not self._covers(self.uri):
             self.additional_headers = self._without_credentials()
             return await self._attempt()
-        if AUTHORIZATION in self._own_headers or URL(self.uri).user is not None:
+        if self._has_credentials():
             return await self._attempt()
         token, last = await self._manager.get_token(), False
         while True:
@@ -199,6 +203,16 @@ class connect(library.connect):  # noqa: N801 - the library's own spelling
         if isinstance(error, TemporaryError) or error is self._later:
             return None
         return self._own_judgement(error)
+
+    def _is_watched(self) -> bool:
+        """Say whether a new token is any business of the connection that was opened last."""
+        # After a redirect elsewhere it is none: the token must not follow in a message either.
+        return self._covers(self.uri) and (
+            self._reauthenticate is not None or not self._has_credentials()
+        )
+
+    def _has_credentials(self) -> bool:
+        return AUTHORIZATION in self._own_headers or URL(self.uri).user is not None
 
     def _covers(self, uri: str) -> bool:
         url = URL(uri)

@@ -336,6 +336,46 @@ async def test_the_callers_own_credentials_are_left_alone(client, feed, bouncer,
     assert [] == bouncer.seen
 
 
+async def welcome_anybody(header):
+    """Let everybody in."""
+    return True
+
+
+@pytest.mark.parametrize("where", ["headers", "uri"])
+async def test_a_new_token_does_not_close_what_it_has_not_opened(client, feed, bouncer, where):
+    """A loop with the caller's own credentials has nothing to do with our token."""
+    bouncer.admits_header = welcome_anybody
+    mine = {"additional_headers": {"authorization": "Basic YTpi"}} if where == "headers" else {}
+    uri = feed.url.replace("//", "//a:b@") if where == "uri" else feed.url
+
+    async for websocket in connect(client, uri, **mine, **AT_ONCE):
+        await client.refresh_session()
+        await websocket.send("still there")
+        assert ["welcome", "still there"] == [await websocket.recv() for _ in range(2)]
+        break
+    assert 1 == len(feed.handshakes)
+
+
+@pytest.mark.parametrize("by_message", [False, True])
+async def test_a_loop_that_is_redirected_elsewhere(client, listen, bouncer, by_message):
+    """The other origin hears of no token later either, and is not asked again and again."""
+    bouncer.admits_header = welcome_anybody
+    home, other = await listen(), await listen()
+    home.redirect = other.url
+    told = []
+
+    async def reauthenticate(websocket, token):
+        told.append(token)
+
+    options = {"reauthenticate": reauthenticate} if by_message else {}
+    async for websocket in connect(client, home.url, **options, **AT_ONCE):
+        await client.refresh_session()
+        await websocket.send("still there")
+        assert ["welcome", "still there"] == [await websocket.recv() for _ in range(2)]
+        break
+    assert (1, []) == (len(other.handshakes), told)
+
+
 async def test_a_pinned_token_is_not_replaced(client, feed):
     """It is not tried again, in a loop neither, and no new session replaces it."""
     good = client.session.access_token
