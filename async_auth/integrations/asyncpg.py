@@ -87,13 +87,14 @@ def destination(
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     ssl = options.get("ssl")
     if ssl is None:
-        ssl = query.get("sslmode") or query.get("ssl") or environment.get("PGSSLMODE")
-    host = options.get("host")
-    if host is None:
-        # Before the port, of each of several; a socket's folder is quoted.
-        host = parts.netloc.rpartition("@")[2] or query.get("host") or environment.get("PGHOST")
-        service = options.get("service") or query.get("service") or environment.get("PGSERVICE")
-        if not host and service:
-            host = f"service {service}"
+        # Not `ssl`: in a DSN that is a setting of the server to asyncpg, not of the connection.
+        ssl = query.get("sslmode") or environment.get("PGSSLMODE")
+    # Before the port, of each of several; a socket's folder is quoted.
+    host = options.get("host") or parts.netloc.rpartition("@")[2] or query.get("host")
+    service = options.get("service") or query.get("service")
+    if not host and not service:
+        host, service = environment.get("PGHOST"), environment.get("PGSERVICE")
+    if not host and service:
+        host = f"service {service}"
     hosts = host.split(",") if isinstance(host, str) else list(host or ())
     return [unquote(each) for each in hosts if each], ssl

@@ -16,6 +16,7 @@ database is concerned (`pool_recycle` ends it earlier).
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -63,7 +64,7 @@ def use_tokens(engine: AsyncEngine, manager: TokenSource, *, allow_insecure: boo
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def connect(dialect: Any, _: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
-        hosts = hosts_of(cparams, dialect.name)
+        hosts = hosts_of(cparams, dialect.name, engine.url.host, os.environ)
         ssl = next((cparams[name] for name in TLS if cparams.get(name)), None)
         check_encrypted(hosts, ssl, allow_insecure=allow_insecure)
 
@@ -75,10 +76,25 @@ def use_tokens(engine: AsyncEngine, manager: TokenSource, *, allow_insecure: boo
         return await_only(log_in(manager, with_password))
 
 
-def hosts_of(cparams: dict[str, Any], dialect: str) -> list[str]:
-    """Return the hosts that a driver with these parameters connects to; none: its default."""
-    host = cparams.get("host")
-    if host is None and dialect == "postgresql":
-        host = os.environ.get("PGHOST")
-    hosts = host.split(",") if isinstance(host, str) else host or ()
+def hosts_of(
+    cparams: Mapping[str, Any], dialect: str, host: str | None, environment: Mapping[str, str]
+) -> list[str]:
+    """
+    Return the hosts that a driver may connect to; none: its default.
+
+    Args:
+        cparams: Its parameters.
+        dialect: SQLAlchemy's name of the database.
+        host: That of the engine's URL, for drivers that get it as a part of something else.
+        environment: What PostgreSQL's drivers look at too.
+    """
+    found = cparams.get("host") or host
+    hosts: list[str | None] = []
+    hosts += found.split(",") if isinstance(found, str) else found or ()
+    if dialect == "postgresql":
+        # As in libpq: an address goes before the name, and a service may name any host.
+        hosts.append(cparams.get("hostaddr") or environment.get("PGHOSTADDR"))
+        if not found:
+            service = cparams.get("service") or environment.get("PGSERVICE")
+            hosts += [service and f"service {service}", environment.get("PGHOST")]
     return [each for each in hosts if each]

@@ -142,13 +142,17 @@ async def test_no_token_travels_in_the_clear(client, dsn):
         ("postgresql://u@h:1/d", {}, {"PGHOST": "e"}, (["h:1"], None)),
         ("postgresql://u:p%40@h1:1,h2/d?sslmode=require", {}, {}, (["h1:1", "h2"], "require")),
         ("postgresql://u@%2Frun%2Fpg/d", {}, {}, (["/run/pg"], None)),
-        ("postgresql:///d?host=h&ssl=true", {}, {}, (["h"], "true")),
+        ("postgresql:///d?host=h", {}, {}, (["h"], None)),
+        # To asyncpg this is a setting of the server, and says nothing of the connection.
+        ("postgresql://u@h/d?ssl=true", {}, {}, (["h"], None)),
+        ("postgresql://u@h/d", {"host": ""}, {}, (["h"], None)),
         ("postgresql://u@h/d", {"host": "k", "ssl": True}, {}, (["k"], True)),
         ("postgresql://u@h/d?sslmode=require", {"ssl": False}, {}, (["h"], False)),
         (None, {"host": ["h1", "h2"]}, {"PGSSLMODE": "verify-full"}, (["h1", "h2"], "verify-full")),
         (None, {}, {"PGHOST": "e"}, (["e"], None)),
         ("postgresql://?service=prod", {}, {}, (["service prod"], None)),
         (None, {"service": "prod"}, {}, (["service prod"], None)),
+        (None, {"service": "prod"}, {"PGHOST": "localhost"}, (["service prod"], None)),
         (None, {}, {"PGSERVICE": "prod", "PGHOST": "e"}, (["e"], None)),
     ],
 )

@@ -112,18 +112,27 @@ def test_an_engine_that_is_not_async_is_refused():
 
 
 @pytest.mark.parametrize(
-    "cparams,dialect,expected",
+    "cparams,host,environment,expected",
     [
-        ({}, "postgresql", ["e"]),
-        ({}, "mysql", []),
-        ({"host": "h"}, "postgresql", ["h"]),
-        ({"host": "h1,h2"}, "postgresql", ["h1", "h2"]),
-        ({"host": ["h1", "h2"]}, "postgresql", ["h1", "h2"]),
-        ({"host": ""}, "postgresql", []),
+        ({}, None, {"PGHOST": "e"}, ["e"]),
+        ({"host": "h"}, "h", {"PGHOST": "e"}, ["h"]),
+        ({"host": "h1,h2"}, None, {}, ["h1", "h2"]),
+        ({"host": ["h1", "h2"]}, None, {}, ["h1", "h2"]),
+        ({"host": ""}, None, {"PGHOST": "e"}, ["e"]),
+        ({"host": "localhost", "hostaddr": "h"}, None, {}, ["localhost", "h"]),
+        ({"host": "localhost"}, None, {"PGHOSTADDR": "h"}, ["localhost", "h"]),
+        ({"service": "prod"}, None, {"PGHOST": "e"}, ["service prod", "e"]),
+        ({}, None, {"PGSERVICE": "prod"}, ["service prod"]),
+        ({"dsn": "(DESCRIPTION=…)"}, "h", {}, ["h"]),
     ],
 )
-def test_where_a_driver_connects_to(monkeypatch, cparams, dialect, expected):
-    """PostgreSQL's drivers look at the environment too."""
-    monkeypatch.setenv("PGHOST", "e")
+def test_where_a_driver_connects_to(cparams, host, environment, expected):
+    """PostgreSQL's drivers look at the environment too; what one does not say, the URL does."""
+    assert expected == hosts_of(cparams, "postgresql", host, environment)
 
-    assert expected == hosts_of(cparams, dialect)
+
+def test_other_drivers_have_an_environment_of_their_own():
+    """PostgreSQL's variables mean nothing to them."""
+    environment = dict.fromkeys(["PGHOST", "PGHOSTADDR", "PGSERVICE"], "e")
+
+    assert [] == hosts_of({}, "mysql", None, environment)
