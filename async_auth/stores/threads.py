@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -43,7 +44,7 @@ class FileThreads:
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """
-        Return or raise what *work* does, without blocking the event loop.
+        Return or raise what *work* does, without blocking the event loop (but at exit).
 
         If the caller is cancelled, *work* is done all the same and its outcome is dropped.
         """
@@ -54,7 +55,11 @@ class FileThreads:
             with contextlib.suppress(RuntimeError):  # the loop was closed; nobody is waiting
                 loop.call_soon_threadsafe(lambda: None if future.done() else outcome())
 
+        once = threading.Lock()
+
         def in_thread() -> None:
+            if not once.acquire(blocking=False):
+                return
             try:
                 result = work()
             except BaseException as error:  # noqa: BLE001 - it belongs to the caller, all of it
@@ -63,7 +68,14 @@ class FileThreads:
             else:
                 deliver(lambda: future.set_result(result))
 
-        self._executor.submit(in_thread)
+        try:
+            self._executor.submit(in_thread)
+        except RuntimeError:
+            # At exit an executor takes no more, and Python 3.12 starts no thread either. What a
+            # loop in another thread has to write then, perhaps the refresh token that a server has
+            # just issued, must be written all the same: here. Once, for an executor that finds no
+            # new thread may do it later.
+            in_thread()
         return await future
 
 

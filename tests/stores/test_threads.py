@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -37,6 +38,35 @@ async def test_cancelled_work_is_done_all_the_same(threads):
     await threads.run(done.wait)
 
     assert done.is_set()
+
+
+async def test_work_is_done_at_exit_too(threads, monkeypatch):
+    """When the interpreter ends, executors take no more and no thread can be started."""
+
+    def refuse(executor, work):
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
+
+    assert threading.get_ident() == await threads.run(threading.get_ident)
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(lambda: 1 // 0)
+
+
+async def test_work_that_found_no_thread_is_done_once(threads, monkeypatch):
+    """An executor keeps what it could start no thread for, and would do it a second time."""
+    start, refusals, done = threading.Thread.start, iter([True]), []
+
+    def start_later(thread):
+        if next(refusals, False):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+    await threads.run(lambda: done.append(1))
+    await threads.run(lambda: None)
+
+    assert [1] == done
 
 
 @pytest.mark.parametrize("outcome", [lambda: 1, lambda: 1 // 0])
