@@ -64,7 +64,7 @@ class SyncBridge:
         timeout: Seconds that one call may take in all, waiting for other calls included.
 
     Raises:
-        ConfigurationError: *timeout* is not a positive number.
+        ConfigurationError: *timeout* is not a positive, finite number.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class SyncBridge:
         loop: asyncio.AbstractEventLoop | None = None,
         timeout: float = 30.0,
     ) -> None:
-        if isinstance(timeout, bool) or not timeout > 0:
-            raise ConfigurationError("timeout: give a positive number of seconds.")
+        if isinstance(timeout, bool) or not 0 < timeout <= threading.TIMEOUT_MAX:
+            raise ConfigurationError("timeout: give a positive, finite number of seconds.")
         #: Whom it calls; `run` runs what its methods return.
         self.manager: Any = manager
         self._get_token = manager.get_token
@@ -123,10 +123,15 @@ class SyncBridge:
         Raises:
             TemporaryError: It took longer than the timeout.
             ManagerClosed: The bridge is closed, or the loop has ended.
-            ConfigurationError: This is the loop's own thread, or the loop does not run.
+            ConfigurationError: This is the loop's own thread, or the loop does not run, or *work*
+                is no coroutine.
 
         Whatever else *work* raises is raised here.
         """
+        if not asyncio.iscoroutine(work):
+            raise ConfigurationError(
+                "work: give what a method returned, such as run(client.get_user())."
+            )
         try:
             loop = self._running_loop()
             try:

@@ -23,6 +23,7 @@ from async_auth.errors import (
 from async_auth.gotrue import GoTrueClient
 from async_auth.integrations.blocking import SyncBridge, start_all_again
 from async_auth.session import AccessToken
+from async_auth.stores import FileStore
 
 
 class Slow:
@@ -127,6 +128,12 @@ async def test_anything_of_the_managers_can_be_run(stage, bridge_to):
     assert stage.user_id == user.id
 
 
+async def test_what_is_no_coroutine_is_refused(bridge_to):
+    """Whoever forgets to call the method is told so."""
+    with pytest.raises(ConfigurationError, match=r"^work: "):
+        bridge_to(Plain()).run(Plain().get_token)
+
+
 async def test_the_loops_own_thread_is_refused(stage, bridge_to):
     """It would wait for itself; it is told so, and the coroutine leaves no warning."""
     bridge = bridge_to(await stage.client())
@@ -147,7 +154,7 @@ async def test_a_call_ends_by_its_timeout(bridge_to):
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, True, float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, True, float("nan"), float("inf")])
 def test_a_timeout_is_a_positive_number(timeout):
     """Nobody waits for ever by mistake."""
     with pytest.raises(ConfigurationError, match=r"^timeout: "):
@@ -313,6 +320,33 @@ class Manager:
 bridge = SyncBridge(Manager())
 print(bridge.get_token().value)
 """
+#: A refresh is written when the main thread has ended, and with it every executor.
+LAST_REFRESH = """
+import asyncio, atexit, sys, threading
+from async_auth.gotrue import GoTrueClient
+from async_auth.integrations.blocking import SyncBridge
+from async_auth.stores import FileStore
+
+url, email, password, folder = sys.argv[1:]
+saving, exiting = threading.Event(), asyncio.Event()
+
+class LateStore(FileStore):
+    async def save(self, key, record, *, expected):
+        if record.generation == 2:
+            saving.set()
+            await exiting.wait()
+        await super().save(key, record, expected=expected)
+
+async def refresh():
+    atexit.register(asyncio.get_running_loop().call_soon_threadsafe, exiting.set)
+    return asyncio.create_task(client.refresh_session())
+
+client = GoTrueClient(url, store=LateStore(folder))
+bridge = SyncBridge(client)
+bridge.run(client.sign_in_with_password(email=email, password=password))
+task = bridge.run(refresh())
+saving.wait()
+"""
 #: That threads and fork do not mix is what the test is about; Python says so where it sees them.
 FORKING = ("-W", "ignore:This process:DeprecationWarning")
 FORK = """
@@ -358,6 +392,24 @@ def test_the_manager_is_closed_at_exit():
     )
 
     assert (0, "t1\nclosed\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+async def test_a_refresh_that_was_sent_is_stored_at_exit(stage, tmp_path):
+    """The token that a server has issued while the process ends is in the store."""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [
+            *(sys.executable, "-W", "error", "-c", LAST_REFRESH),
+            *(stage.server.url, stage.EMAIL, stage.PASSWORD, tmp_path),
+        ],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    assert 2 == (await FileStore(tmp_path).load("default")).generation
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
