@@ -140,8 +140,10 @@ class Bearer:
                 self._refused = token
         refused = self._refused
         token = await self._manager.get_token(rejected=refused)
-        # During an outage the same one comes back, while it lasts.
-        if refused is not None and token.generation != refused.generation:
+        # During an outage the same one comes back, while it lasts; and the one that has come may
+        # have been refused meanwhile.
+        settled = refused is not None and token.generation != refused.generation
+        if settled and self._refused is refused:
             self._refused = None
         return token
 

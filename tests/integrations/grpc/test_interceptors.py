@@ -266,6 +266,42 @@ async def test_of_several_refused_streams_the_newest_token_counts(stage, client,
     assert 2 == stage.refreshes
 
 
+class Scripted:
+    """A manager that notes which tokens were refused, and answers by them when it is told to."""
+
+    def __init__(self):
+        self.refused = []
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def get_token(self, *, min_ttl=None, rejected=None):
+        """Wait for the first, fail for the second, and have another one in the end."""
+        self.refused.append(rejected and rejected.generation)
+        self.asked.set()
+        if rejected is not None and rejected.generation == 1:
+            await self.go_on.wait()
+        elif self.refused == [1, 2]:
+            raise ServerUnavailable("away")
+        return AccessToken(value="t", generation=2 if rejected and rejected.generation == 1 else 3)
+
+
+async def test_a_refusal_is_not_forgotten_for_an_older_ones_sake():
+    """While a call waits for the token after one, that one may be refused already."""
+    manager = Scripted()
+    bearer, details = Bearer(manager), grpc.aio.ClientCallDetails(b"/x", None, None, None, None)
+    first, second = (AccessToken(value="t", generation=number) for number in (1, 2))
+    bearer.watch(Refused(), Attempt(details, first, None))
+    waiting = asyncio.ensure_future(bearer.begin(details))
+    await manager.asked.wait()
+    bearer.watch(Refused(), Attempt(details, second, None))
+    with pytest.raises(ServerUnavailable):
+        await bearer.begin(details)
+    manager.go_on.set()
+    await waiting
+
+    assert 3 == (await bearer.begin(details)).token.generation
+    assert [1, 2, 2] == manager.refused
+
+
 @pytest.mark.parametrize("kind", ["unary", "gather"])
 async def test_a_pinned_token_is_not_replayed(stage, stub, client, echo, kind):
     """Nobody can refresh it."""
