@@ -113,8 +113,9 @@ async def _taken_up(client: GoTrueClient, email: str | None) -> bool:
 
 
 def _is_of(email: str | None, user: object) -> bool:
-    known = getattr(user, "email", None)
-    return email is None or not known or email.lower() == str(known).lower()
+    # Of an anonymous user, and of one with a phone number, the address is empty: somebody else.
+    known = getattr(user, "email", None) or ""
+    return email is None or user is None or email.lower() == str(known).lower()
 
 
 async def _sign_in(

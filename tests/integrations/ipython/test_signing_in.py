@@ -10,6 +10,7 @@ import webbrowser
 import pytest
 
 from async_auth import ApiError, ConfigurationError, NetworkError
+from async_auth.gotrue import GoTrueClient
 from async_auth.integrations.ipython import login
 from async_auth.integrations.ipython.signing_in import key_for
 from async_auth.stores import FileStore, MemoryStore
@@ -116,6 +117,17 @@ async def test_nobody_gets_the_session_of_somebody_else(server):
         server.url, store=store, email=OTHER, password=PASSWORD, key="mine"
     ) as client:
         assert OTHER == client.session.user.email
+
+
+async def test_somebody_without_an_address_is_somebody_else(server):
+    """An anonymous session under the same key is not that of the account asked for."""
+    store = MemoryStore()
+    async with GoTrueClient(server.url, store=store, key="mine") as client:
+        await client.sign_in_anonymously()
+    async with await login(
+        server.url, store=store, email=EMAIL, password=PASSWORD, key="mine"
+    ) as client:
+        assert EMAIL == client.session.user.email
 
 
 async def test_a_browser_signs_in(server, monkeypatch):
