@@ -186,7 +186,8 @@ class SessionHandle:
             self.session,
             now=ground.clock.now(),
             plan=None if self._closed or member is None else member.plan(),
-            recent=[told for told in ground.broadcast.recent if told.key == self.key],
+            # A copy first: another thread may be told of something meanwhile.
+            recent=[told for told in list(ground.broadcast.recent) if told.key == self.key],
         )
         return markup.html_of(card)
 

@@ -98,6 +98,13 @@ class Keeper:
         return Refresher(self.ground, self.shelf)
 
     @property
+    def refresh_at(self) -> float | None:
+        """When the timer refreshes, perhaps in the past; `None` if it is left to the next call."""
+        if self._resting or not self.ground.auto_refresh:
+            return None
+        return self.state.lifecycle.refresh_at
+
+    @property
     def damaged(self) -> bool:
         """Whether the store would not take something."""
         return bool(self._unsaved or self._uncleared)

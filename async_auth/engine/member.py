@@ -71,10 +71,10 @@ class Member:
 
     def plan(self) -> Plan:
         """Return what is going to become of the session, for people."""
-        lifecycle, auto = self.state.lifecycle, self.keeper.ground.auto_refresh
+        lifecycle = self.state.lifecycle
         return Plan(
             due_at=lifecycle.due_at,
-            refresh_at=lifecycle.refresh_at if auto else None,
+            refresh_at=self.keeper.refresh_at,
             pinned=self.state.pinned is not None,
             error="" if lifecycle.error is None else said_by(lifecycle.error),
         )

@@ -152,13 +152,12 @@ class SessionPool:
 
         ground = self._home.ground
         members = [] if self._home.closed else list(self._members.values())
-        lives = [member.state.lifecycle for member in members]
-        refreshes = [life.refresh_at for life in lives] if ground.auto_refresh else []
+        refreshes = [member.keeper.refresh_at for member in members]
         turnstile = ground.turnstile
         now = ground.clock.now()
         card = cards.pool_card(
             closed=self._home.closed,
-            statuses=Counter(life.status(now) for life in lives),
+            statuses=Counter(member.state.lifecycle.status(now) for member in members),
             refreshing=0 if turnstile is None else turnstile.inside,
             waiting=0 if turnstile is None else len(turnstile),
             refresh_at=min((at for at in refreshes if at is not None), default=None),

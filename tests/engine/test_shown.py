@@ -8,6 +8,7 @@ import time
 import pytest
 
 from async_auth import Session, SessionManager, SessionPool
+from async_auth.events import UserUpdated
 from async_auth.gotrue import GoTrueClient
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
@@ -118,6 +119,42 @@ async def test_a_pool_shows_counts(server, clock):
         assert 1 == text_of(pool.session("bob")).count("SIGNED_IN")
         assert_no_secret(pool, client.session)
     assert text_of(pool).startswith("SessionPool ● closed in memory no session")
+
+
+async def test_a_pool_promises_no_refresh_of_what_rests(server, clock):
+    """A session that nobody uses is left to its next call, and does not hide the others'."""
+    pool = SessionPool(
+        GoTrueProvider(Endpoint(server.url)), clock=clock, active_for=900, idle_after=1e6
+    )
+    async with pool:
+        client = GoTrueClient(server.url, pool=pool, key="ann")
+        await client.sign_in_with_password(email=EMAIL, password=PASSWORD)
+        await clock.advance(3600)
+
+        assert "in memory 1 expired" in text_of(pool)
+        assert "next refresh" not in text_of(pool)
+        assert "next refresh with the next call" in text_of(client)
+
+
+async def test_what_happens_meanwhile_disturbs_no_look(server, clock):
+    """A notebook's bridge has a thread of its own, which is told of things at any moment."""
+
+    class Busy(str):
+        """A key that something happens under whenever it is compared."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            manager.tell(UserUpdated)
+            return str.__eq__(self, other)
+
+    manager = SessionManager(GoTrueProvider(Endpoint(server.url)), clock=clock, key=Busy("busy"))
+    for _ in range(2):
+        manager.tell(UserUpdated)
+
+    assert "USER_UPDATED 22:13:20 UTC USER_UPDATED As of" in text_of(manager)
+    await manager.aclose()
 
 
 async def test_a_stream_shows_what_is_unread(client):
