@@ -13,6 +13,9 @@ else, a 401 is answered by refreshing that very token and sending the request on
 body that may be gone is not sent twice. requests itself takes the header away on a redirect to
 another origin, listed or not, and whatever that answers is handed back; the exception is its own:
 from `http://` to `https://` of one host on the default ports.
+
+requests uses the proxies of the environment, for this machine too unless `no_proxy` names it. An
+adapter cannot change that: before a token goes to `http://` origins, set `http.trust_env = False`.
 """
 
 from __future__ import annotations
