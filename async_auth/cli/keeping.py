@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: As the user sees it in the keyring.
 SERVICE = "async-auth"
+#: Seconds in which a user can type the keyring's password. Where nobody sees the question, as over
+#: ssh, a keyring would wait for ever.
+KEYRING_PATIENCE = 60.0
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +60,7 @@ def open_store(keep: Keep) -> FileStore | KeyringStore:
     from async_auth.stores.keyring import KeyringStore, NoUsableKeyring
 
     try:
-        return KeyringStore(SERVICE, folder=state_folder())
+        return KeyringStore(SERVICE, folder=state_folder(), timeout=KEYRING_PATIENCE)
     except NoUsableKeyring as error:
         raise StoreError(
             f"The session is in the keyring, which cannot be used here. "

@@ -12,6 +12,7 @@ sessions in an `EncryptedStore` around a `FileStore`, and only its key in the ke
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -70,11 +71,15 @@ class KeyringStore:
         folder: Where the lock files are, of every service and none of them secret; `None` for the
             default of FileStore. Whoever shares the service must name the same one.
         backend: The keyring; `None` for the one that the package `keyring` is set up for.
+        timeout: Seconds that the keyring may take for one answer; then it is a StoreError, and
+            whether a write will be done is open. `None` for as long as it likes: it may be
+            asking its user for a password. A keyring that hangs keeps the process then.
 
     Raises:
         NoUsableKeyring: (a ConfigurationError) The package `keyring` is not installed, or finds no
             keyring that keeps secrets. See `or_else()`.
-        ConfigurationError: *service* or *folder* is wrong, or this system has no file locks.
+        ConfigurationError: *service*, *folder* or *timeout* is wrong, or this system has no file
+            locks.
         StoreError: *folder* cannot be made or written to.
     """
 
@@ -87,9 +92,12 @@ class KeyringStore:
         *,
         folder: str | os.PathLike[str] | None = None,
         backend: KeyringBackend | None = None,
+        timeout: float | None = None,
     ):
+        if timeout is not None and not 0 < timeout < math.inf:
+            raise ConfigurationError("timeout: must be seconds, more than 0, or None.")
         self._lock = FileLock(service_folder(service, folder))
-        self._vault = Vault(usable_backend(backend), service, self._lock.folder)
+        self._vault = Vault(usable_backend(backend), service, self._lock.folder, timeout)
         self._losses: Losses[str] = Losses(self._lock.folder)
         remove_leftovers(self._lock.folder)
 

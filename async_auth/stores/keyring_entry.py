@@ -14,8 +14,10 @@ Knows no event loop, and does not import `keyring`: see `keyring.py`.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from logging import getLogger
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -63,11 +65,13 @@ class Vault:
         backend: Keeps secrets.
         service: Under what name.
         folder: Where the guard's file is.
+        timeout: Seconds that the backend may take for one call; `None` for as long as it likes.
     """
 
     backend: KeyringBackend
     service: str
     folder: Path
+    timeout: float | None = None
 
     def get(self, name: str) -> str | None:
         """Return the secret, or `None`; StoreError if the keyring does not work."""
@@ -87,7 +91,12 @@ class Vault:
 
     def _call(self, verb: str, work: Callable[[], Result], *, size: int = 0) -> Result:
         try:
-            return work()
+            return work() if self.timeout is None else answered(work, self.timeout)
+        except NotAnsweredError:
+            raise StoreError(
+                f"The keyring ({backend_name(self.backend)}) did not answer within "
+                f"{self.timeout:g} s. Does it ask for its password somewhere, or hangs its service?"
+            ) from None
         except Exception as error:  # noqa: BLE001 - each backend has errors of its own
             # `from None`, and the type only: what a stranger says about a secret may quote it.
             advice = f"; {size} characters may be too many for it" if size > SMALL else ""
@@ -95,6 +104,36 @@ class Vault:
                 f"The keyring ({backend_name(self.backend)}) cannot be {verb}: "
                 f"{type(error).__name__}. Is it locked, or is its service not running{advice}?"
             ) from None
+
+
+class NotAnsweredError(Exception):
+    """What was called has not come back in time."""
+
+
+def answered(work: Callable[[], Result], timeout: float) -> Result:
+    """
+    Return or raise what *work* does.
+
+    Args:
+        work: Blocks, perhaps for ever. In a thread that keeps nobody, not even the process.
+        timeout: Seconds to wait for it.
+
+    Raises:
+        NotAnsweredError: The time is over; *work* goes on, and what comes of it is dropped.
+    """
+    outcome: Future[Result] = Future()
+
+    def in_thread() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, all of it
+            outcome.set_exception(error)
+
+    # Not an executor's: those are waited for when the interpreter ends.
+    threading.Thread(target=in_thread, name="async_auth-keyring-call", daemon=True).start()
+    if not wait([outcome], timeout).done:
+        raise NotAnsweredError
+    return outcome.result()
 
 
 #: Characters that every backend takes: the Windows credential store has 2560 bytes of UTF-16.

@@ -49,6 +49,42 @@ async def test_one_entry_holds_one_session(store, backend, make_record):
     assert {} == backend.entries
 
 
+async def test_a_keyring_that_does_not_answer(tmp_path, make_record):
+    """It is waited for as long as was said, and keeps no thread that the process waits for."""
+    never = threading.Event()
+
+    class Silent(MemoryKeyring):
+        def get_password(self, *_):
+            never.wait()
+
+    store = KeyringStore("tests", folder=tmp_path, backend=Silent(), timeout=0.01)
+    for work in (store.load("key"), store.save("key", make_record(1), expected=0)):
+        with pytest.raises(StoreError, match=r"Silent\) did not answer within 0.01 s"):
+            await work
+    calls = [one for one in threading.enumerate() if one.name == "async_auth-keyring-call"]
+    never.set()
+
+    assert [True, True] == [one.daemon for one in calls]
+
+
+async def test_a_keyring_that_answers_in_time(tmp_path, make_record):
+    """All is as without a limit, errors too."""
+    backend = MemoryKeyring(room=10_000)
+    store = KeyringStore("tests", folder=tmp_path, backend=backend, timeout=60.0)
+    await store.save("key", make_record(1, token=SECRET), expected=0)
+
+    assert 1 == (await store.load("key")).generation
+    with pytest.raises(StoreError, match="cannot be written: ValueError"):
+        await store.save("key", make_record(2, token="x" * 20_000), expected=1)
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("inf"), float("nan")])
+def test_a_limit_that_is_none(tmp_path, backend, timeout):
+    """None is said by `None`."""
+    with pytest.raises(ConfigurationError, match="timeout: must be seconds"):
+        KeyringStore("tests", folder=tmp_path, backend=backend, timeout=timeout)
+
+
 async def test_the_folder_holds_no_secret(store, tmp_path, make_record):
     """The lock, the guard and what tells of changes are files without a token."""
     await store.save("key", make_record(1, token=SECRET), expected=0)
