@@ -63,9 +63,8 @@ PATIENCE = 300.0
 @click.option(
     "--keep",
     type=click.Choice(["auto", "keyring", "file"]),
-    default="auto",
-    show_default=True,
-    help="Where the session is kept; auto is the keyring if it works here, else a file.",
+    help="Where the session is kept; auto is the keyring if it works here, else a file.  "
+    "[default: auto; file if it was there before]",
 )
 @profile_option
 @json_option
@@ -74,7 +73,7 @@ def login(
     password_stdin: bool,
     no_open: bool,
     timeout: float,
-    keep: str,
+    keep: str | None,
     profile: str | None,
     as_json: bool,
     **options: Any,
@@ -85,18 +84,19 @@ def login(
     Passwords and codes are asked for, or read from stdin; they are no arguments, which every
     program of the machine could see. A sign-in that fails changes nothing.
     """
-    wishes = Wishes(profile=profile, keep=None if keep == "auto" else keep, **options)  # type: ignore[arg-type]  # click has checked the choice
+    wishes = Wishes(profile=profile, keep=keep, **options)  # type: ignore[arg-type]  # click has checked the choice
     before = read_profiles()
     planned = plan(before, wishes)
     prepare()
-    choice = running.run(choose(wishes.keep, planned.name))
+    former = before.profiles.get(planned.name)
+    choice = running.run(choose(wishes.place(former), planned.name))
     planned = attrs.evolve(planned, keep=choice.keep)
     make_client(planned, choice.store)  # a wrong address is told before anybody types a password
     planned, session = enter(
         planned, choice, wishes, from_stdin=password_stdin, open_it=not no_open, patience=timeout
     )
     change_profiles(lambda known: known.with_profile(planned))
-    forget_elsewhere(before.profiles.get(planned.name), planned)
+    forget_elsewhere(former, planned)
     if as_json:
         print_json(facts(planned, choice, session))
     else:

@@ -30,7 +30,7 @@ class Wishes:
         phone: `--phone`.
         otp: `--otp`.
         browser: `--browser`: the provider.
-        keep: `--keep`, `None` for `auto`.
+        keep: `--keep`.
     """
 
     profile: str | None = None
@@ -43,7 +43,7 @@ class Wishes:
     phone: str | None = None
     otp: bool = False
     browser: str | None = None
-    keep: Keep | None = None
+    keep: Keep | Literal["auto"] | None = None
 
     @property
     def way(self) -> Way:
@@ -51,6 +51,19 @@ class Wishes:
         if self.browser is not None:
             return "browser"
         return "otp" if self.otp else "password"
+
+    def place(self, before: Profile | None) -> Keep | None:
+        """
+        Return where the session is to be kept, `None` for the keyring if it works.
+
+        A file stays a file unless something else is said: a cron job may depend on it.
+
+        Args:
+            before: The profile as it was, if there was one.
+        """
+        if self.keep is None:
+            return "file" if before is not None and before.keep == "file" else None
+        return None if self.keep == "auto" else self.keep
 
 
 def plan(known: Profiles, wishes: Wishes) -> Profile:
@@ -65,7 +78,7 @@ def plan(known: Profiles, wishes: Wishes) -> Profile:
         ConfigurationError: They contradict each other, or the profile; nothing has been done yet.
     """
     _check_together(wishes)
-    name = checked_name(wishes.profile or known.default)
+    name = checked_name(known.default if wishes.profile is None else wishes.profile)
     before = known.profiles.get(name)
     kind, url = _place(wishes, before)
     if kind == "supertokens":
@@ -77,6 +90,7 @@ def plan(known: Profiles, wishes: Wishes) -> Profile:
             f"profile: {name!r} is for {before.url}. Give the new one a name (--profile), or "
             f"forget the old one: async-auth profiles remove {name}"
         )
+    _check_account(wishes)
     api_key = None if wishes.api_key is None else checked_api_key(wishes.api_key)
     old = Profile(name=name, kind=kind, url=url) if before is None else before
     base_path = old.base_path if wishes.base_path is None else wishes.base_path
@@ -113,6 +127,13 @@ def _check_together(wishes: Wishes) -> None:
     for names, pair in pairs.items():
         if None not in pair:
             raise ConfigurationError(f"{names}: give one of them, not both.")
+
+
+def _check_account(wishes: Wishes) -> None:
+    if wishes.email is not None and is_phone(wishes.email):
+        raise ConfigurationError("email: an address has an @; a number goes with --phone.")
+    if wishes.phone is not None and not is_phone(wishes.phone):
+        raise ConfigurationError("phone: this is an address; it goes with --email.")
 
 
 def _check_supertokens(wishes: Wishes) -> None:

@@ -131,6 +131,9 @@ async def test_a_wrong_password_changes_nothing(sign_in, invoke, stored):
         (("--supertokens", "http://api.example.com"), exit_codes.USAGE, "Error: api_domain"),
         (("--url", "http://127.0.0.1:1"), exit_codes.USAGE, "Who signs in? Give --email"),
         (("--url", "http://127.0.0.1:1", "--email", EMAIL), exit_codes.USAGE, "Nobody to ask"),
+        (("--url", "http://127.0.0.1:1", "--email", "ada"), exit_codes.USAGE, "Error: email: an"),
+        (("--url", "http://127.0.0.1:1", "--phone", EMAIL), exit_codes.USAGE, "Error: phone: this"),
+        (("--url", "http://127.0.0.1:1", "--profile", ""), exit_codes.USAGE, "Error: profile: a"),
     ],
 )
 async def test_what_cannot_be_done(invoke, home, arguments, code, words):
@@ -208,6 +211,35 @@ async def test_a_session_that_moves_leaves_nothing_behind(sign_in, vault):
 
     assert None is await FileStore(state_folder()).load("default")
     assert None is not await KeyringStore(SERVICE, folder=state_folder()).load("default")
+
+
+async def test_a_file_stays_a_file(sign_in, vault):
+    """A cron job may depend on it; `--keep auto` looks anew."""
+    await sign_in("--keep", "file")
+    await sign_in()
+    again = read_profiles().chosen(None).keep
+    await sign_in("--keep", "auto")
+
+    assert ("file", "keyring") == (again, read_profiles().chosen(None).keep)
+
+
+async def test_a_keyring_that_never_answers(cli):
+    """It holds up neither the sign-in nor the end of the process."""
+    silent = """
+import threading, keyring
+from async_auth.cli import keeping
+from async_auth.testing import MemoryKeyring
+class Silent(MemoryKeyring):
+    def get_password(self, *_):
+        threading.Event().wait()
+keyring.get_keyring = Silent
+keeping.KEYRING_PATIENCE = 0.01
+"""
+    arguments = ("login", "--url", "http://127.0.0.1:1", "--email", EMAIL)
+    done = cli.run(*arguments, before=silent)
+
+    assert exit_codes.USAGE == done.returncode
+    assert "Nobody to ask for the password" in done.stderr
 
 
 async def test_an_old_place_that_cannot_be_cleared_is_told(sign_in, invoke, vault, monkeypatch):
