@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from async_auth.cli import exit_codes
-from async_auth.cli.exec import environment
+from async_auth.cli.exec import environment, without_proxy
 from async_auth.cli.token_endpoint import Place
 from async_auth.session import AccessToken
 from async_auth.testing import GoTrueServer
@@ -53,6 +53,28 @@ def test_the_environment():
         "ASYNC_AUTH_TOKEN_URL": "http://127.0.0.1:1/token",
         "ASYNC_AUTH_TOKEN_SECRET": "hush",
     } == found
+
+
+@pytest.mark.parametrize(
+    "inherited, added",
+    [
+        ({}, None),
+        ({"https_proxy": "http://p"}, None),
+        ({"http_proxy": ""}, None),
+        ({"http_proxy": "http://p"}, "127.0.0.1"),
+        ({"HTTP_PROXY": "http://p", "no_proxy": "a.example"}, "a.example,127.0.0.1"),
+        ({"ALL_PROXY": "http://p", "NO_PROXY": "A", "no_proxy": "b"}, "b,127.0.0.1"),
+        ({"http_proxy": "http://p", "NO_PROXY": "*"}, None),
+    ],
+)
+def test_no_proxy_hears_the_secret(inherited, added):
+    """Whatever goes to a proxy, requests to our endpoint do not; what was excepted still is."""
+    expected = {} if added is None else {"no_proxy": added, "NO_PROXY": added}
+
+    assert expected == without_proxy(inherited)
+    place = Place(url="http://127.0.0.1:1/token", secret="hush")
+    found = environment(inherited, AccessToken(value="t"), place, [])
+    assert {**inherited, **expected}.items() <= found.items()
 
 
 async def test_a_program_with_a_token(cli, signed_in, stored):
@@ -111,6 +133,17 @@ async def test_a_program_that_cannot_be_run(cli, signed_in, program, code):
 
     assert (code, "", code) == (found, output, told["exit_code"])
     assert f"{program} cannot be run: " in told["message"]
+
+
+async def test_a_program_that_is_none(cli, signed_in, tmp_path):
+    """A script that does not say who runs it is 126, and not the store's 6."""
+    script = tmp_path / "job"
+    script.write_text("echo hello\n", encoding="utf-8")
+    script.chmod(0o700)
+    code, output, errors = await cli.finish("exec", "--", str(script))
+
+    assert (exit_codes.NOT_EXECUTABLE, "") == (code, output)
+    assert f"Error: {script} cannot be run: " in errors
 
 
 async def test_nobody_is_signed_in(cli, home):
