@@ -8,6 +8,7 @@ the program's environment and nowhere else, and who asks for this machine by one
 from __future__ import annotations
 
 import hmac
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from async_auth.loopback import HOST
 from async_auth.session import AccessToken
 
 PATH = "/token"
+METHODS = ("GET", "POST")
 #: Bytes of a refused token that is handed back.
 BODY_MAX = 64 * 1024
 #: Seconds that an answer may still take when the program has ended.
@@ -84,7 +86,8 @@ class _Door:
         refusal = self._refusal(request)
         if refusal is not None:
             return _said(refusal, refusal.phrase)
-        rejected = (await request.text()).strip() if request.method == "POST" else ""
+        body = await request.read() if request.method == "POST" else b""
+        rejected = body.decode("ascii", "replace").strip()
         try:
             token = await self.tokens.get_token(rejected=rejected or None)
         except AuthError as error:
@@ -103,12 +106,13 @@ class _Door:
     def _refusal(self, request: web.Request) -> HTTPStatus | None:
         if not _names_us(request.headers.get("Host", "")):
             return HTTPStatus.FORBIDDEN
-        stated = request.headers.get("Authorization", "").encode()
+        # Bytes that are no text are what nobody sends who knows the secret, but no error of ours.
+        stated = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         if not hmac.compare_digest(stated, f"Bearer {self.secret}".encode()):
             return HTTPStatus.UNAUTHORIZED
         if request.path != PATH:
             return HTTPStatus.NOT_FOUND
-        return None if request.method in {"GET", "POST"} else HTTPStatus.METHOD_NOT_ALLOWED
+        return None if request.method in METHODS else HTTPStatus.METHOD_NOT_ALLOWED
 
 
 def _names_us(authority: str) -> bool:
@@ -124,7 +128,7 @@ def _failed(error: AuthError) -> web.Response:
         case TemporaryError():
             answer = _said(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
             if error.retry_after is not None:
-                answer.headers["Retry-After"] = f"{error.retry_after:.0f}"
+                answer.headers["Retry-After"] = str(math.ceil(error.retry_after))
             return answer
         case SignInRequired():
             # It is over: asking again is no use until somebody signs in.
@@ -137,4 +141,6 @@ def _said(status: HTTPStatus, text: str) -> web.Response:
     headers = {"Cache-Control": "no-store"}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(METHODS)
     return web.Response(status=status, text=f"{text}\n", headers=headers)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
+from yarl import URL
 
 from async_auth import errors
 from async_auth.cli.token_endpoint import serving
@@ -126,6 +129,7 @@ async def test_anything_else(ask, place, tokens, method, path, status):
     "error, status, after",
     [
         (errors.RateLimited("slow", retry_after=7.0), 503, "7"),
+        (errors.RateLimited("slow", retry_after=0.3), 503, "1"),
         (errors.NetworkError("away"), 503, None),
         (errors.RefreshRejected("over"), 410, None),
         (errors.StoreError("broken"), 500, None),
@@ -137,6 +141,39 @@ async def test_no_token(ask, tokens, error, status, after):
     found, headers, text = await ask()
 
     assert (status, after, f"{error}\n") == (found, headers.get("Retry-After"), text)
+
+
+async def test_a_secret_that_is_no_text(place, tokens, caplog):
+    """It is a wrong one, and no error of ours that would be logged."""
+    url = URL(place.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = b"GET /token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    writer.write(head + b"Authorization: Bearer \xff\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert ([], []) == (tokens.rejected, caplog.records)
+
+
+@pytest.mark.parametrize("body, kind", [(b"\xff", "text/plain"), (b"x", "text/plain; charset=no")])
+async def test_a_refused_token_that_is_no_text(place, tokens, caplog, body, kind):
+    """Nobody's token: the current one is the answer."""
+    headers = {"Authorization": f"Bearer {place.secret}", "Content-Type": kind}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(place.url, data=body, headers=headers) as answer,
+    ):
+        assert (200, "first\n") == (answer.status, await answer.text())
+    assert [] == caplog.records
+
+
+async def test_what_is_allowed_is_said(ask, place):
+    """As RFC 9110 section 15.5.6 wants it."""
+    _, headers, _ = await ask("DELETE", place.url)
+
+    assert "GET, POST" == headers["Allow"]
 
 
 async def test_it_is_gone_with_its_block(tokens):
