@@ -18,7 +18,7 @@ def password(*, from_stdin: bool) -> str:
         from_stdin: Whether stdin's first line is it, also where stdin is a terminal.
 
     Raises:
-        click.UsageError: There is nobody to ask, or stdin is empty.
+        click.UsageError: There is nobody to ask, or stdin is empty or no text.
     """
     if from_stdin:
         return _line("password")
@@ -33,7 +33,7 @@ def code(address: str) -> str:
     Return the code that was sent to *address*: typed, or the next line of stdin.
 
     Raises:
-        click.UsageError: stdin is empty.
+        click.UsageError: stdin is empty or no text.
     """
     if not _terminal():
         click.echo(f"A code was sent to {address}.", err=True)
@@ -61,7 +61,11 @@ def _terminal() -> bool:
 
 def _line(what: str) -> str:
     # The line break is the terminal's or echo's; every other space may be meant.
-    line = "" if sys.stdin is None else sys.stdin.readline().rstrip("\r\n")
+    try:
+        line = "" if sys.stdin is None else sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        # `from None`: the error holds what was read.
+        raise click.UsageError(f"stdin is no text in {error.encoding}.") from None
     if not line:
         raise click.UsageError(f"stdin has no {what} in its first line.")
     return line

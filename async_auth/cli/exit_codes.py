@@ -6,6 +6,8 @@ try again later, correct the call.
 
 from __future__ import annotations
 
+import math
+
 from async_auth.errors import (
     AuthError,
     ConfigurationError,
@@ -67,7 +69,7 @@ def hint_for(error: AuthError, profile: str | None) -> str:
         case SignInRequired():
             return f"Sign in: {login_command(profile)}"
         case TemporaryError(retry_after=seconds):
-            when = "later" if seconds is None else f"in {seconds:.0f} s"
+            when = "later" if seconds is None else f"in {math.ceil(seconds)} s"
             return f"Try again {when}."
         case _:
             return ""

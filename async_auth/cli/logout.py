@@ -36,7 +36,7 @@ def logout(*, scope: str | None, profile: str | None, as_json: bool) -> None:
     Sign out.
 
     The session goes here at once, whatever the server says; if the server cannot be told, the
-    exit code is 4 and nothing is left to do here. The profile stays, so that `login` needs no
+    exit code is 4 (or 5, if it refuses) and nothing is left to do here. The profile stays, so that `login` needs no
     arguments the next time.
     """
     opened = open_profile(profile)

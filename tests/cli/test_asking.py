@@ -41,6 +41,16 @@ def test_no_password(stdin, text):
         asking.password(from_stdin=True)
 
 
+def test_a_password_that_is_no_text(monkeypatch):
+    """It is said in a line, which does not repeat it."""
+    file = io.TextIOWrapper(io.BytesIO("hüsh\n".encode("latin-1")), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", file)
+
+    with pytest.raises(click.UsageError, match="stdin is no text in utf-8") as caught:
+        asking.password(from_stdin=True)
+    assert None is caught.value.__cause__
+
+
 @pytest.mark.parametrize("text", [None, "hush\n"])
 def test_stdin_is_read_only_when_somebody_says_so(stdin, text):
     """What it holds may be for somebody else."""

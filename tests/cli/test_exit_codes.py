@@ -37,7 +37,8 @@ def test_the_code_says_what_to_do_next(error, code):
     [
         (errors.AuthSessionMissing(), None, "Sign in: async-auth login"),
         (errors.AuthSessionMissing(), "work", "Sign in: async-auth login --profile work"),
-        (errors.RateLimited("", retry_after=7.2), None, "Try again in 7 s."),
+        (errors.RateLimited("", retry_after=7.2), None, "Try again in 8 s."),
+        (errors.RateLimited("", retry_after=0.2), None, "Try again in 1 s."),
         (errors.NetworkError("away"), None, "Try again later."),
         (errors.InvalidCredentials("wrong"), None, ""),
     ],
