@@ -40,22 +40,14 @@ class Failure(click.ClickException):
         """Return what *error* is to whoever called the command."""
         code = exit_codes.code_of(error)
         hint = exit_codes.hint_for(error, profile)
-        facts = {
-            "error": type(error).__name__,
-            "message": str(error),
-            "code": error.code,
-            "status": error.status,
-            "retry_after": getattr(error, "retry_after", None),
-            "hint": hint or None,
-            "exit_code": code,
-        }
+        facts = facts_of(error, str(error), hint=hint, exit_code=code)
         message = f"{error}\n{hint}" if hint else str(error)
         return cls(message, code=code, facts=facts, as_json=as_json)
 
     @classmethod
     def told(cls, error: Exception, message: str, *, code: int, as_json: bool) -> Failure:
-        """Return what *error*, which is none of ours, is to whoever called the command."""
-        facts = {"error": type(error).__name__, "message": message, "exit_code": code}
+        """Return what *error* is to whoever called the command, if *message* says all of it."""
+        facts = facts_of(error, message, exit_code=code)
         return cls(message, code=code, facts=facts, as_json=as_json)
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -64,3 +56,16 @@ class Failure(click.ClickException):
             click.echo(json.dumps(self.facts), file=file, err=file is None)
         else:
             super().show(file)
+
+
+def facts_of(error: Exception, message: str, *, exit_code: int, hint: str = "") -> dict[str, Any]:
+    """Return what JSON says of a failure: always the same members."""
+    return {
+        "error": type(error).__name__,
+        "message": message,
+        "code": getattr(error, "code", None),
+        "status": getattr(error, "status", None),
+        "retry_after": getattr(error, "retry_after", None),
+        "hint": hint or None,
+        "exit_code": exit_code,
+    }

@@ -49,6 +49,9 @@ def complete_profile(_: click.Context, __: click.Parameter, typed: str) -> list[
 
 def _note(place: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def note(ctx: click.Context, _: click.Parameter, value: Any) -> Any:
+        if value is None or value is False:
+            # What was said of a group holds for its commands: all contexts share what is noted.
+            value = ctx.meta.get(place, value)
         ctx.meta[place] = value
         return value
 

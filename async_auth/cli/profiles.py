@@ -8,7 +8,7 @@ import click
 from async_auth.cli import exit_codes, running
 from async_auth.cli.keeping import open_store, short
 from async_auth.cli.options import complete_profile, json_option
-from async_auth.cli.output import print_json
+from async_auth.cli.output import print_json, spare_the_encoding
 from async_auth.cli.profile import Profile, Profiles
 from async_auth.cli.profile_file import change_profiles, profiles_path, read_profiles
 from async_auth.errors import ConfigurationError
@@ -43,6 +43,7 @@ def profiles(ctx: click.Context, *, as_json: bool) -> None:
             }
         )
         return
+    spare_the_encoding()
     for line in rows(known):
         click.echo(line)
     click.echo(short(path))

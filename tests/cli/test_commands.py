@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
+from pathlib import Path
 
 import click
 import pytest
 
 from async_auth.cli import exit_codes
 from async_auth.cli.commands import PLACES, commands
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "how-to" / "terminal.md"
 
 
 def every_command():
@@ -109,6 +113,35 @@ async def test_profiles_that_cannot_be_read_complete_nothing(cli, home):
     done = cli.run(**asked, COMP_WORDS="async-auth token --profile d", COMP_CWORD="3")
 
     assert ("", "") == (done.stdout.strip(), done.stderr)
+
+
+def documented():
+    """Return what the page says of JSON: by command, the members."""
+    text = PAGE.read_text(encoding="utf-8").partition("## JSON")[2]
+    rows = re.findall(r"^\| (?:`(\w+)`|(a failure)) \| (`.*) \|$", text, re.MULTILINE)
+    return {name or other: set(re.findall(r"`(\w+)`", members)) for name, other, members in rows}
+
+
+async def test_json_is_as_documented(invoke, server, sign_in):
+    """Every member is on the page, and nothing else."""
+    told = {"login": json.loads(await sign_in("--json"))}
+    for name in ("status", "token", "doctor", "profiles", "logout"):
+        told[name] = json.loads((await invoke(name, "--json")).stdout)
+
+    assert documented() == {
+        **{name: set(members) for name, members in told.items()},
+        "a failure": {*documented()["a failure"]},
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", [("token",), ("token", "--min-ttl", "inf"), ("status", "--profile", "x")]
+)
+async def test_failures_are_as_documented(invoke, arguments):
+    """The same members, whatever has failed."""
+    done = await invoke(*arguments, "--json")
+
+    assert documented()["a failure"] == set(json.loads(done.stderr))
 
 
 async def test_bad_usage_is_json_where_json_is_wanted(invoke):

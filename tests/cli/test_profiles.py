@@ -56,6 +56,23 @@ async def test_use(invoke, two):
     assert "old" == read_profiles().default
 
 
+async def test_json_may_stand_before_the_verb(invoke, two):
+    """What is said of all of them holds for each."""
+    done = await invoke("profiles", "--json", "use", "old")
+
+    assert {"default": "old"} == json.loads(done.stdout)
+
+
+async def test_an_encoding_without_all_letters(cli, two):
+    """It costs the character, and not the command."""
+    profile = Profile(name="work", kind="gotrue", url=URL, account="łada@example.com")
+    change_profiles(lambda known: known.with_profile(profile))
+    done = cli.run("profiles", PYTHONIOENCODING="latin-1")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "\\u0142ada@example.com" in done.stdout
+
+
 async def test_remove(invoke, two):
     """It is forgotten."""
     done = await invoke("profiles", "remove", "old")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from async_auth.cli import exit_codes
 from async_auth.cli.demo.drawing import Drawing
 from async_auth.cli.demo.json_lines import JsonLines
 from async_auth.cli.demo.lines import Lines
@@ -18,10 +19,12 @@ from async_auth.cli.demo.places import Account, Embedded, Place, Real
 from async_auth.cli.demo.plan import Plan
 from async_auth.cli.demo.scenario import run
 from async_auth.cli.demo.view import View
-from async_auth.cli.options import Seconds
+from async_auth.cli.failure import Failure
+from async_auth.cli.options import Seconds, json_option
 from async_auth.cli.output import give_up_stdout, moves, spare_the_encoding
 from async_auth.errors import AuthError
 
+CANNOT_RUN = exit_codes.USAGE
 PASSWORD_VARIABLE = "ASYNC_AUTH_PASSWORD"
 #: Fifty workers: some 300 requests a second on loopback, 25 to somebody's real server.
 PAUSE, REAL_PAUSE = 0.15, 2.0
@@ -33,12 +36,6 @@ Exit status:
   1  something else happened; the summary says what
   2  the demo could not run: bad options, sign-in refused, no server
 """
-
-
-class CannotRunError(click.ClickException):
-    """What kept the demo from running, in one line."""
-
-    exit_code = 2
 
 
 @click.command(epilog=EXIT_STATUS)
@@ -57,7 +54,7 @@ class CannotRunError(click.ClickException):
     type=Seconds(min=0.01),
     help=f"What a worker waits between two calls.  [default: {PAUSE}; with --url {REAL_PAUSE}]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@json_option
 @click.option(
     "--svg",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -104,6 +101,8 @@ def demo(
         place = Real(url=url, api_key=api_key, account=ask_account(email, phone))
     elif email is not None or phone is not None:
         raise click.UsageError("--email and --phone go with --url.")
+    if svg is not None and not os.access(svg.parent, os.W_OK | os.X_OK):
+        raise click.UsageError(f"--svg: nothing can be written into {svg.parent}.")
     if pause is None:
         pause = PAUSE if url is None else REAL_PAUSE
     plan = Plan(
@@ -118,12 +117,13 @@ def demo(
         with choose_view(as_json=as_json, svg=svg) as view:
             summary = asyncio.run(run(plan, place, view))
     except AuthError as error:
-        raise CannotRunError(str(error)) from error
+        raise Failure.told(error, str(error), code=CANNOT_RUN, as_json=as_json) from error
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # whoever read has gone; click ends quietly
         give_up_stdout()
-        raise CannotRunError(f"The machine says: {error}") from error
+        message = f"The machine says: {error}"
+        raise Failure.told(error, message, code=CANNOT_RUN, as_json=as_json) from error
     ctx.exit(0 if summary.ok else 1)
 
 

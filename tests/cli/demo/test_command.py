@@ -76,6 +76,7 @@ def test_help_says_what_the_exit_status_means():
         ("--url", "https://auth.example.com"),
         ("--url", "https://auth.example.com", "--email", "a@example.com", "--phone", "+4915112345"),
         ("--url", "https://auth.example.com", "--email", "nobody-to-ask@example.com"),
+        ("--svg", "/nowhere/at/all/demo.svg"),
         ("nonsense",),
     ],
 )
@@ -85,6 +86,16 @@ def test_bad_usage_is_status_two(arguments):
 
     assert 2 == done.exit_code
     assert done.stderr.splitlines()[-1].startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--url", "nonsense", "--email", "bot@example.com"), ("--seconds", "nan")]
+)
+def test_failures_are_json_where_json_is_wanted(arguments):
+    """As those of every command."""
+    done = invoke("demo", "--json", *arguments, ASYNC_AUTH_PASSWORD=PASSWORD)
+
+    assert (2, 2) == (done.exit_code, json.loads(done.stderr)["exit_code"])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +135,7 @@ def test_the_password_is_asked_for_on_a_terminal(cli):
 
     assert b"Password: " == asked
     assert (2, "") == (process.returncode, output)
-    assert "Error: No connection to POST http://127.0.0.1:1/token" in answered
+    assert "No connection to POST http://127.0.0.1:1/token" in answered
     assert PASSWORD not in answered
 
 
