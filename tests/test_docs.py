@@ -18,6 +18,7 @@ import ast
 import asyncio
 import importlib
 import inspect
+import pkgutil
 import re
 import runpy
 from collections import Counter
@@ -28,6 +29,7 @@ import attrs
 import pytest
 from aiohttp import web
 
+from async_auth import integrations
 from async_auth.integrations.aiohttp import session_of, setup_supertokens, verify_session
 from async_auth.supertokens import AppInfo, SuperTokensBackend
 from async_auth.testing import GoTrueServer, SuperTokensCoreServer
@@ -273,11 +275,13 @@ def test_the_reference_has_every_public_name():
     pages = (ROOT / "docs" / "reference").glob("*.md")
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     on_pages = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
-    packages = ("", ".gotrue", ".stores", ".supertokens", ".testing", ".web_sessions")
+    packages = ["", ".gotrue", ".stores", ".supertokens", ".testing", ".web_sessions"]
+    packages += [f".integrations.{one.name}" for one in pkgutil.iter_modules(integrations.__path__)]
+    # What adapters share has no `__all__`.
     public = {
         f"async_auth{package}.{name}"
         for package in packages
-        for name in importlib.import_module(f"async_auth{package}").__all__
+        for name in getattr(importlib.import_module(f"async_auth{package}"), "__all__", ())
     }
 
     assert set() == public - set(on_pages)
