@@ -114,7 +114,7 @@ async def examine(named: str | None) -> list[Finding]:
     found = [
         findings.profile_found(profile, short(path), path.stat().st_mode),
         folder(),
-        await keyring(profile.keep, profile.name),
+        await keyring(profile.keep, profile.name, login),
         *await server(profile),
     ]
     unreachable = any(one.name == "server" and one.level is Level.TROUBLE for one in found)
@@ -150,13 +150,13 @@ def try_to_write(folder: Path) -> None:
         raise store_error("cannot write in", folder, error) from error
 
 
-async def keyring(keep: Keep, key: str) -> Finding:
+async def keyring(keep: Keep, key: str, login: str) -> Finding:
     """Look at the keyring, and try to read from it."""
     try:
         store = open_store("keyring")
         await store.load(key)
     except AuthError as error:
-        return findings.keyring_failed(error, keep)
+        return findings.keyring_failed(error, keep, login)
     return findings.keyring_found(repr(store).partition("backend=")[2].partition(",")[0], keep)
 
 

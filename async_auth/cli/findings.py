@@ -14,6 +14,7 @@ from http import HTTPStatus
 import attrs
 
 from async_auth.cli import words
+from async_auth.cli.exit_codes import login_command
 from async_auth.cli.keeping import first_sentence
 from async_auth.cli.profile import API_KEY_VARIABLE, Keep, Profile
 from async_auth.cli.standing import Standing
@@ -159,8 +160,15 @@ def keyring_found(backend: str, keep: Keep) -> Finding:
     return Finding(name="keyring", text=f"{backend} works; {used}")
 
 
-def keyring_failed(error: AuthError, keep: Keep) -> Finding:
-    """Return that there is no keyring: that matters if the session is there."""
+def keyring_failed(error: AuthError, keep: Keep, login: str) -> Finding:
+    """
+    Return that there is no keyring: that matters if the session is there.
+
+    Args:
+        error: Why it cannot be used.
+        keep: Where the session is.
+        login: The command that signs in.
+    """
     cause = error.__cause__
     text = first_sentence(cause.message if isinstance(cause, AuthError) else error.message)
     if keep == "file":
@@ -169,7 +177,7 @@ def keyring_failed(error: AuthError, keep: Keep) -> Finding:
         name="keyring",
         level=Level.TROUBLE,
         text=text,
-        advice="Unlock the keyring, or keep the session in a file: async-auth login --keep file",
+        advice=f"Unlock the keyring, or keep the session in a file: {login} --keep file",
     )
 
 
@@ -204,7 +212,7 @@ def server_answered(profile: Profile, response: Response, seconds: float) -> Fin
         advice = "The server, or a proxy before it, has a problem of its own; try again later."
     elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         advice = (
-            "Give the project's public key: async-auth login --api-key KEY, or set "
+            f"Give the project's public key: {login_command(profile.name)} --api-key KEY, or set "
             f"{API_KEY_VARIABLE}."
         )
     elif status >= HTTPStatus.MULTIPLE_CHOICES and profile.kind == "gotrue":

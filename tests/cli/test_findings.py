@@ -16,6 +16,7 @@ from async_auth.http_messages import Response
 from async_auth.session import Status
 from async_auth.stores.mounts import Mount
 
+LOGIN = "async-auth login --profile work"
 GOTRUE = Profile(name="work", kind="gotrue", url="https://x.supabase.co/auth/v1")
 SUPERTOKENS = Profile(name="work", kind="supertokens", url="https://api.example.com")
 NFS = Mount(point=Path("/home"), kind="nfs4", options=frozenset())
@@ -77,12 +78,12 @@ def test_a_folder_that_cannot_be_used():
 def test_no_keyring(keep, level):
     """That matters to those whose session is in it."""
     error = errors.StoreError("It is locked. Do this and that.")
-    found = findings.keyring_failed(error, keep)
+    found = findings.keyring_failed(error, keep, LOGIN)
 
     assert level is found.level
     assert found.text.startswith("It is locked.")
     assert "this and that" not in found.text
-    assert ("--keep file" in found.advice) == (keep == "keyring")
+    assert (f"{LOGIN} --keep file" in found.advice) == (keep == "keyring")
 
 
 def test_the_cause_says_more():
@@ -90,7 +91,7 @@ def test_the_cause_says_more():
     error = errors.StoreError("The session is in the keyring")
     error.__cause__ = errors.ConfigurationError("There is no keyring.")
 
-    assert "There is no keyring." == findings.keyring_failed(error, "keyring").text
+    assert "There is no keyring." == findings.keyring_failed(error, "keyring", LOGIN).text
 
 
 @pytest.mark.parametrize("keep, words", [("file", "not used by"), ("keyring", "is there")])
@@ -139,6 +140,8 @@ def test_a_server_that_answers(profile, status, words):
     assert (Level.TROUBLE if words else Level.OK) is found.level
     assert found.advice.startswith(words)
     assert bool(words) == bool(found.advice)
+    if "--api-key" in found.advice:
+        assert f"async-auth login --profile {profile.name} --api-key" in found.advice
 
 
 @pytest.mark.parametrize(
