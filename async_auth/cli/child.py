@@ -13,7 +13,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 
 from async_auth.cli.exit_codes import BY_SIGNAL
-from async_auth.cli.running import heeded
+from async_auth.cli.running import heeding
 
 #: What is passed on.
 PASSED = (
@@ -86,15 +86,10 @@ def passing_on() -> Iterator[asyncio.Future[asyncio.subprocess.Process]]:
         if is_ours_to_pass(number, foreground=in_foreground()):
             target.add_done_callback(lambda found: send(found, number))
 
-    # What is ignored is so for the program, too: a handler here would change that.
-    numbers = heeded(PASSED)
-    for number in numbers:
-        loop.add_signal_handler(number, pass_on, number)
     try:
-        yield target
+        with heeding(PASSED, pass_on):
+            yield target
     finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
         target.cancel()
 
 

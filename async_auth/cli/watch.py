@@ -16,7 +16,7 @@ from async_auth.cli import exit_codes
 from async_auth.cli.clients import Opened, make_client, open_profile
 from async_auth.cli.options import json_option, profile_option
 from async_auth.cli.output import moves, spare_the_encoding
-from async_auth.cli.running import ENDING, heeded
+from async_auth.cli.running import ENDING, heeding
 from async_auth.cli.standing import standing_of
 from async_auth.cli.watch_views import JsonLines, Lines, Picture, View
 from async_auth.errors import StoreError
@@ -146,11 +146,5 @@ def ending() -> Iterator[asyncio.Future[signal.Signals]]:
         if not ended.done():
             ended.set_result(number)
 
-    numbers = heeded((signal.SIGINT, *ENDING))
-    for number in numbers:
-        loop.add_signal_handler(number, end, number)
-    try:
+    with heeding((signal.SIGINT, *ENDING), end):
         yield ended
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

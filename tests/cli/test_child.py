@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -20,6 +21,20 @@ for number in (1, 2, 3, 10, 12, 15):
     signal.signal(number, end)
 print("ready", flush=True)
 signal.pause()
+"""
+#: Runs a program to its end, then gets a signal while it is still at work itself.
+AFTERWARDS = """
+import asyncio, os, signal
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+from async_auth.cli import child, running
+async def work():
+    await child.run(["true"], dict(os.environ))
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.Event().wait()
+try:
+    running.run(work())
+except running.Ended as ended:
+    print(ended.number.name)
 """
 
 
@@ -71,6 +86,20 @@ async def test_our_signals_are_our_own_again():
     await child.run(["true"], dict(os.environ))
 
     assert before[signal.SIGTERM] == signal.getsignal(signal.SIGTERM)
+
+
+def test_a_signal_that_comes_after_the_program():
+    """It lets us end in good order, as one that came before: a refresh may be under way."""
+    done = subprocess.run(
+        [sys.executable, "-c", AFTERWARDS],
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=40,
+    )
+
+    assert (0, "SIGTERM\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_without_a_terminal_nobody_is_in_the_foreground(monkeypatch):
