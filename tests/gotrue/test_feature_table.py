@@ -945,6 +945,7 @@ OURS_ONLY = {
     "get_token",
     "sign_in_once",
     "set_auth",
+    "to_html",
     "sign_in_with_browser",
     "settings",
     "health",

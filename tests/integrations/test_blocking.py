@@ -303,7 +303,8 @@ from async_auth.integrations.blocking import SyncBridge, start_all_again
 client = GoTrueClient(sys.argv[1].replace("127.0.0.1", "localhost"))
 bridge = SyncBridge(client)
 bridge.run(client.sign_in_with_password(email=sys.argv[2], password=sys.argv[3]))
-print(bridge.get_token().header[:9])
+# Written before a fork, or the child would write it again.
+print(bridge.get_token().header[:9], flush=True)
 {more}
 """
 AT_EXIT = """
