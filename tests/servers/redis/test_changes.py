@@ -55,7 +55,7 @@ async def follow(store, *keys):
 @pytest.fixture
 async def store(open_store):
     """Give a store that is closed at the end."""
-    async with open_store(timeout=0.5) as store:
+    async with open_store(timeout=1.5) as store:
         yield store
 
 

@@ -158,7 +158,7 @@ async def test_a_watch_of_one_key(open_store):
 
 async def test_a_node_that_is_gone_takes_only_its_own_along(open_store, nodes):
     """Its sessions are a StoreError in time, and are there again when it is; the others go on."""
-    store = open_store(timeout=0.5)
+    store = open_store(timeout=3.0)
     for key in KEYS:
         await store.load(key)
     nodes[2].freeze()

@@ -43,7 +43,7 @@ async def next_of(stream):
 @pytest.fixture
 async def store(open_store):
     """Give a store that is closed at the end."""
-    async with open_store(timeout=0.5) as store:
+    async with open_store(timeout=1.5) as store:
         yield store
 
 
@@ -190,13 +190,13 @@ async def test_two_watchers_of_one_key(store):
 async def test_a_watcher_notices_a_silent_server(open_store, redis_server, monkeypatch):
     """A server that says nothing is asked, and left for a new connection when it keeps silent."""
     monkeypatch.setattr("async_auth.stores.redis.hub.SILENCE", 0.05)
-    async with open_store(timeout=0.2) as store:
+    async with open_store(timeout=1.0) as store:
         stream = store.watch("key")
         assert None is await next_of(stream)
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0.2)  # it is asked, and answers
         redis_server.freeze()
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.5)
         redis_server.thaw()
         async with asyncio.timeout(5):
             await waiting
@@ -389,12 +389,12 @@ async def test_a_restart_between_two_calls_is_not_noticed(store, redis_server):
 @pytest.mark.parametrize("way", ["frozen", "paused"])
 async def test_a_redis_that_hangs_does_not_hang_the_program(open_store, redis_server, way):
     """A call ends with a StoreError in its time, and the next one after the pause succeeds."""
-    async with open_store(timeout=0.2) as store:
+    async with open_store(timeout=1.0) as store:
         await store.save("key", record(1), expected=0)
         if way == "frozen":
             redis_server.freeze()
         else:
-            redis_server.command("CLIENT", "PAUSE", "1000")
+            redis_server.command("CLIENT", "PAUSE", "3000")
         before = time.monotonic()
         with pytest.raises(StoreError, match="not answered within"):
             await store.load("key")
@@ -404,7 +404,7 @@ async def test_a_redis_that_hangs_does_not_hang_the_program(open_store, redis_se
         if way == "frozen":
             redis_server.thaw()
         else:
-            await asyncio.sleep(1)  # nobody can end it: AUTH is paused as well
+            await asyncio.sleep(2)  # nobody can end it: AUTH is paused as well
 
         # It may do what was sent meanwhile, or not.
         assert await store.load("key") in (record(1), record(2))
