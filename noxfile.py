@@ -1,6 +1,7 @@
-"""Everything that is checked before a change lands: a plain `nox` runs it all but two.
+"""Everything that is checked before a change lands: a plain `nox` runs it all but three.
 
-`browser` needs Chromium on the machine, and `processes` takes an hour. The others need nothing
+`browser` needs Chromium on the machine, `processes` takes an hour, and `docs` is a part of `tests`
+for those who write pages. The others need nothing
 but one of the Pythons that the classifiers name; what else they take (linters, Node, npm
 packages) they install from the registries by themselves. The tests run on the built wheel, from a
 folder where the checkout cannot stand in for it.
@@ -80,7 +81,7 @@ os.environ["PATH"] = os.pathsep.join([*map(str, FOUND.values()), os.environ["PAT
 nox.options.default_venv_backend = "virtualenv"
 # A missing interpreter is not fetched from anywhere.
 nox.options.download_python = "never"
-nox.options.sessions = ["lint", "typing", "tests", "coverage", "docs", "site", "servers", "bench"]
+nox.options.sessions = ["lint", "typing", "tests", "coverage", "site", "servers", "bench"]
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -207,9 +208,9 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
-@nox.session(python=NEWEST, requires=["wheel"])
+@nox.session(python=NEWEST, requires=["wheel"], default=False)
 def docs(session: nox.Session) -> None:
-    """Run every example of the README and of docs/."""
+    """Run every example of the README and of docs/, as `tests` does among others."""
     install_wheel(session, *group("tests"))
     pytest(session, str(TESTS / "test_docs.py"))
 
