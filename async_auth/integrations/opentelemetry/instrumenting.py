@@ -1,38 +1,33 @@
 """`instrument()` and `uninstrument()`: what is put around a manager, a client or a pool.
 
 It promises that whoever is not instrumented pays nothing, that nobody else's objects are touched,
-and that `uninstrument()` leaves everything as it was. The hot path has one more coroutine and one
-addition while it is instrumented; everything else happens at refreshes and at collection.
+that a call which raises changes nothing, and that `uninstrument()` leaves everything as it was. The
+hot path has one more coroutine and one addition while it is instrumented; everything else happens
+at refreshes and at collection.
 """
 
 from __future__ import annotations
 
 import weakref
 
-import attrs
 from opentelemetry import metrics, trace
 
+from async_auth.engine import arguments
 from async_auth.engine.facade import Facade
 from async_auth.engine.manager import SessionManager
 from async_auth.engine.pool import PooledSession, SessionPool
 from async_auth.errors import ConfigurationError
+from async_auth.integrations.opentelemetry.counting import Counter
 from async_auth.integrations.opentelemetry.metrics import SCOPE, Meters, Tally
 from async_auth.integrations.opentelemetry.spans import RefreshSpans
-from async_auth.session import AccessToken
-
-
-@attrs.frozen(eq=False)
-class Instrumentation:
-    """What there is to take back."""
-
-    meters: Meters
-    kind: type[SessionManager | SessionPool]
-
 
 #: By meter provider, `None` for the program's own: two sets of instruments would have one name.
 _meters: weakref.WeakKeyDictionary[metrics.MeterProvider, Meters] = weakref.WeakKeyDictionary()
 _program_meters: list[Meters] = []
-_done: weakref.WeakKeyDictionary[SessionManager | SessionPool, Instrumentation] = (
+#: What is instrumented, and by whose meters.
+_done: weakref.WeakKeyDictionary[SessionManager | SessionPool, Meters] = weakref.WeakKeyDictionary()
+#: Of all that ever was: handles and bound methods go on with the counter that they were made with.
+_counters: weakref.WeakKeyDictionary[SessionManager | SessionPool, Counter] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -48,8 +43,9 @@ def instrument(
     """
     Trace and measure a manager, a client of any auth system, or a pool, from now on.
 
-    Call it before tokens are asked for: adapters that were made before, and handles that a pool
-    gave out before, hand out tokens that are not counted. It holds nothing of what it instruments.
+    Give it the client rather than its manager, and call it first of all: adapters that were made
+    before, and handles that a pool gave out before, hand out tokens that are not counted. It holds
+    nothing of what it instruments.
 
     Args:
         subject: What to instrument. A client that works on a pool is instrumented with its pool.
@@ -61,35 +57,44 @@ def instrument(
         meter_provider: Where metrics go; by default to the program's own.
 
     Raises:
-        ConfigurationError: *subject* is none of these, or has an observer already.
+        ConfigurationError: *subject* is none of these, or has an observer already; or *name* is
+            no text.
     """
     core = _core_of(subject)
+    if name is not None:
+        arguments.check_text("name", name)
+    arguments.check_flag("record_keys", record_keys)
+    counter = _counters.get(core)
+    if counter is None:
+        counter = Counter(type(core))
     tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
     meters = _meters_of(meter_provider)
     core.observe(RefreshSpans(tracer, meters, name, record_keys))
-    kind = type(core)
-    counting = _CountingPool if isinstance(core, SessionPool) else _CountingManager
-    _become(core, type(kind.__name__, (counting, kind), {"_tally": meters.tally(name)}), subject)
+    counter.tally = meters.tally(name)
+    _become(core, counter.counting, subject)
     meters.add(core, name)
-    _done[core] = Instrumentation(meters, kind)
+    _counters[core], _done[core] = counter, meters
 
 
 def uninstrument(subject: SessionManager | SessionPool | Facade) -> None:
     """
     Take back what `instrument()` did; does nothing to what is not instrumented.
 
-    A refresh that is under way ends its span.
+    A refresh that is under way ends its span. Adapters and handles that were made meanwhile work
+    on, and are not counted any more.
 
     Raises:
         ConfigurationError: *subject* is no manager, client or pool.
     """
     core = _core_of(subject)
-    done = _done.pop(core, None)
-    if done is None:
+    meters = _done.pop(core, None)
+    if meters is None:
         return
+    counter = _counters[core]
     core.observe(None)
-    _become(core, done.kind, subject)
-    done.meters.discard(core)
+    counter.tally = Tally()
+    _become(core, counter.plain, subject)
+    meters.discard(core)
 
 
 def _core_of(subject: object) -> SessionManager | SessionPool:
@@ -120,58 +125,3 @@ def _become(core: SessionManager | SessionPool, kind: type, subject: object) -> 
     if isinstance(subject, Facade) and isinstance(core, SessionManager):
         # A client has bound the manager's own method.
         subject.get_token = core.get_token
-
-
-class _CountingManager(SessionManager):
-    """A manager that counts the tokens it hands out."""
-
-    _tally: Tally
-
-    async def get_token(
-        self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None
-    ) -> AccessToken:
-        token = await super().get_token(min_ttl=min_ttl, rejected=rejected)
-        self._tally.tokens += 1
-        return token
-
-
-class _CountingPool(SessionPool):
-    """A pool that does, by key and by handle."""
-
-    _tally: Tally
-
-    def session(self, key: str) -> PooledSession:
-        session = super().session(key)
-        session.__class__ = _CountingSession
-        return session
-
-    async def get_token(
-        self,
-        key: str,
-        *,
-        min_ttl: float | None = None,
-        rejected: AccessToken | str | None = None,
-    ) -> AccessToken:
-        token = await super().get_token(key, min_ttl=min_ttl, rejected=rejected)
-        self._tally.tokens += 1
-        return token
-
-
-class _CountingSession(PooledSession):
-    """One session of such a pool."""
-
-    __slots__ = ()
-
-    async def get_token(
-        self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None
-    ) -> AccessToken:
-        token = await super().get_token(min_ttl=min_ttl, rejected=rejected)
-        # Only while the pool is instrumented: this handle may outlive that.
-        tally: Tally | None = getattr(self._pool, "_tally", None)
-        if tally is not None:
-            tally.tokens += 1
-        return token
-
-
-# What prints itself says what it is, instrumented or not.
-_CountingSession.__name__ = PooledSession.__name__

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProces
 
 from async_auth import ConfigurationError, SessionManager, SessionPool
 from async_auth.engine.facade import Facade
+from async_auth.engine.pool import PooledSession
 from async_auth.gotrue import GoTrueClient
 from async_auth.integrations.opentelemetry import instrument, uninstrument
 from async_auth.session import Session
@@ -129,6 +130,116 @@ async def test_uninstrument_leaves_everything_as_it_was(pool, stage, telemetry):
     telemetry.instrument(pool)
     await counting.get_token()
     assert {(): 1} == telemetry.points(HANDOUTS)
+
+
+async def test_what_was_made_meanwhile_outlives_the_instrumentation(pool, stage, telemetry):
+    """Adapters keep a bound method: it works on, and counts only while there is somebody to ask."""
+    client = await stage.signed_in()
+    telemetry.instrument(client)
+    telemetry.instrument(pool)
+    by_key, handle = pool.get_token, pool.session("a")
+    kept = [client.get_token, client.manager.get_token, handle.get_token, lambda: by_key("a")]
+    uninstrument(client)
+    uninstrument(pool)
+    for get_token in kept:
+        await get_token()
+    assert {(): 0} == telemetry.points(HANDOUTS)
+
+    telemetry.instrument(client, name="again")
+    telemetry.instrument(pool, name="again")
+    for get_token in kept:
+        await get_token()
+    assert {("again",): 4, (): 0} == telemetry.points(HANDOUTS)
+
+
+class OwnHandle(PooledSession):
+    """A handle of somebody's own."""
+
+    __slots__ = ("owner",)
+
+    def greet(self):
+        """Have a method more."""
+        return f"hello {self.owner}"
+
+
+class OwnPool(SessionPool):
+    """A pool of somebody's own, which keeps its handles."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.kept = {}
+
+    def session(self, key):
+        """Give out the one handle of a key."""
+        if key not in self.kept:
+            plain = super().session(key)
+            handle = OwnHandle(self, plain._home, plain._tenants, key)  # noqa: SLF001 - theirs
+            handle.owner = key
+            self.kept[key] = handle
+        return self.kept[key]
+
+
+async def test_classes_of_somebodys_own_stay_what_they_are(stage, telemetry):
+    """What they add is there while they are counted, and a handle that is kept counts once."""
+    client = await stage.signed_in()
+    async with OwnPool(client.manager.provider, clock=stage.clock) as pool:
+        telemetry.instrument(pool)
+        for _ in range(3):
+            handle = pool.session("ada")
+            assert "hello ada" == handle.greet()
+        await handle.adopt(client.session)
+        await handle.get_token()
+
+        assert {(): 1} == telemetry.points(HANDOUTS)
+        assert isinstance(pool, OwnPool)
+        uninstrument(pool)
+        assert OwnPool is type(pool)
+
+
+class OwnManager(SessionManager):
+    """A manager that counts for itself."""
+
+    asked = 0
+
+    async def get_token(self, **options):
+        """Note it."""
+        self.asked += 1
+        return await super().get_token(**options)
+
+
+async def test_a_manager_of_somebodys_own_is_asked_as_before(stage, telemetry):
+    """Its method is inside of what counts."""
+    client = await stage.signed_in()
+    async with OwnManager(client.manager.provider, clock=stage.clock) as manager:
+        telemetry.instrument(manager)
+        await manager.adopt(client.session)
+        await manager.get_token()
+
+        assert {(): 1} == telemetry.points(HANDOUTS)
+        assert 1 == manager.asked
+
+
+class Registered(SessionManager):
+    """A class that wants to know something of each that is derived from it."""
+
+    def __init_subclass__(cls, *, tag):
+        cls.tag = tag
+
+
+async def test_what_cannot_be_derived_from_is_refused_and_left_alone(stage, telemetry):
+    """The same for a name that is none: nothing is half instrumented."""
+    client = await stage.signed_in()
+    manager = Registered(client.manager.provider)
+    with pytest.raises(ConfigurationError, match=r"Registered cannot be instrumented.*'tag'"):
+        telemetry.instrument(manager)
+    for options in ({"name": ["crawler"]}, {"record_keys": "yes"}):
+        with pytest.raises(ConfigurationError, match=next(iter(options))):
+            telemetry.instrument(client, **options)
+
+    assert {} == telemetry.points(COUNT)
+    telemetry.instrument(client)
+    manager.observe(None)
+    assert {("fresh",): 1} == telemetry.points(COUNT)
 
 
 async def test_the_time_is_that_of_the_first_to_expire(stage, telemetry):
