@@ -186,7 +186,8 @@ class Keeper:
             self.ground.observer,
             self.key,
             trigger="timer" if admitted else "call",
-            failures=self.state.lifecycle.failures,
+            # A token from outside was never tried before, whatever became of the session's.
+            failures=self.state.lifecycle.failures if own else 0,
         )
         launch = functools.partial(
             self._launch, flight, base, own=own, look_first=look_first, look=look, watch=watch

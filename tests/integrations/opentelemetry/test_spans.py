@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
 
 from async_auth import NetworkError, RefreshRejected, Session, SessionPool, TemporaryError
 from async_auth.errors import AuthSessionMissing
@@ -144,6 +146,86 @@ async def test_what_another_process_had_done_is_adopted(stage, telemetry):
     await asyncio.gather(other.get_token(), client.get_token())
 
     assert ["adopted"] == telemetry.outcomes()
+
+
+class Broken(SpanProcessor):
+    """A part of an SDK that fails at one moment of each span."""
+
+    def __init__(self, moment):
+        self.moment = moment
+
+    def on_start(self, span, parent_context=None):
+        """Fail, if this is when."""
+        if self.moment == "start":
+            raise RuntimeError("start")
+
+    def on_end(self, span):
+        """Fail, if this is when."""
+        if self.moment == "end":
+            raise RuntimeError("end")
+
+
+@pytest.mark.parametrize("moment", ["start", "end"])
+async def test_a_broken_sdk_harms_no_refresh_and_no_count(stage, telemetry, caplog, moment):
+    """Where no span can be made, the metrics still tell of the refresh."""
+    telemetry.tracers.add_span_processor(Broken(moment))
+    client = await stage.signed_in()
+    telemetry.instrument(client)
+    before = client.session.generation
+    await client.refresh_session()
+
+    assert before + 1 == client.session.generation
+    assert {("refreshed",): 1} == telemetry.points("async_auth.refreshes")
+    assert ["An observer of refreshes failed"] == [r.message for r in caplog.records if r.exc_info]
+
+
+async def test_a_token_from_outside_is_no_retry(stage, telemetry):
+    """That the session's own refresh has failed says nothing of it."""
+    client, other = await stage.signed_in(), await stage.signed_in()
+    telemetry.instrument(client)
+    stage.server.faults.add(stage.REFRESH, status=503, body="sorry")
+    with pytest.raises(TemporaryError):
+        await client.refresh_session()
+    await client.refresh_session(other.session.refresh_token)
+
+    assert {} == telemetry.points("async_auth.refresh.retries")
+    assert "async_auth.refresh.failures" not in telemetry.spans()[-1].attributes
+
+
+def test_a_loop_that_is_dropped_ends_the_span_and_says_nothing(telemetry, caplog):
+    """The refresh was under way; its context is gone, and the end is told all the same."""
+
+    class Silent:
+        """A transport that never answers."""
+
+        def __init__(self):
+            self.asked = asyncio.Event()
+
+        async def send(self, request, *, timeout):
+            """Wait."""
+            self.asked.set()
+            await asyncio.Event().wait()
+
+    async def leave_under_way():
+        wire = Silent()
+        client = GoTrueClient("http://127.0.0.1:1", transport=wire)
+        telemetry.instrument(client)
+        await client.manager.adopt(Session(access_token="a", refresh_token="r"))
+        caller = asyncio.create_task(client.refresh_session())
+        await wire.asked.wait()
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave_under_way())
+    loop.close()
+    del loop
+    # What was dropped is found out in turns: the client, then its supervisor, then the loop.
+    for _ in range(5):
+        gc.collect()
+
+    assert ["interrupted"] == telemetry.outcomes()
+    assert [] == [record.message for record in caplog.records if record.levelname != "DEBUG"]
 
 
 class Held:
