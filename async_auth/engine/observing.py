@@ -74,6 +74,12 @@ class Observation:
             stack.enter_context(around)
         try:
             yield
+        except GeneratorExit:
+            # The loop was dropped, with the context in which the observer's was entered: there is
+            # nothing to leave in order, and no callback will tell the end.
+            stack.pop_all()
+            self.ended("interrupted")
+            raise
         finally:
             with _harmless():
                 stack.close()

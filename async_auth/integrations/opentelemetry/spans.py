@@ -17,8 +17,7 @@ from time import perf_counter
 from typing import Literal
 
 import attrs
-from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry import context, trace
 
 from async_auth.errors import AuthError
 from async_auth.integrations.opentelemetry.metrics import Meters
@@ -78,7 +77,7 @@ class RefreshSpan:
     caller: trace.SpanContext | None
     again: bool
     _span: trace.Span | None = attrs.field(init=False, default=None)
-    _began: float = attrs.field(init=False, default=0.0)
+    _began: float | None = attrs.field(init=False, default=None)
     _sent: int = attrs.field(init=False, default=0)
 
     @contextmanager
@@ -89,14 +88,14 @@ class RefreshSpan:
             self.spans.meters.retried(self.spans.name, "failure")
         span = self._span = self.spans.tracer.start_span(
             SPAN,
-            context=Context(),
+            context=context.Context(),
             attributes=self.facts,
             links=[] if self.caller is None else [trace.Link(self.caller)],
         )
-        with trace.use_span(
-            span, end_on_exit=False, record_exception=False, set_status_on_exception=False
-        ):
-            yield
+        entered = context.attach(trace.set_span_in_context(span, context.Context()))
+        yield
+        # Only in good order: a loop that is dropped takes the context with it.
+        context.detach(entered)
 
     def sending(self) -> None:
         """Count requests: the second is the one for an answer that was lost."""
@@ -107,11 +106,15 @@ class RefreshSpan:
                 self._span.set_attribute("http.request.resend_count", self._sent - 1)
 
     def ended(self, outcome: RefreshOutcome, error: Exception | None) -> None:
-        """End the span."""
+        """Count it, and end the span; it counts also where no span could be begun."""
+        if self._began is None:
+            return
+        failure = None if error is None else type(error).__qualname__
+        seconds = perf_counter() - self._began
+        self.spans.meters.refreshed(self.spans.name, outcome, failure, seconds=seconds)
         span = self._span
         if span is None:
             return
-        failure = None if error is None else type(error).__qualname__
         span.set_attribute("async_auth.refresh.outcome", outcome)
         if failure is not None:
             span.set_attribute("error.type", failure)
@@ -120,6 +123,3 @@ class RefreshSpan:
         if status is not None:
             span.set_attribute("http.response.status_code", status)
         span.end()
-        self.spans.meters.refreshed(
-            self.spans.name, outcome, failure, seconds=perf_counter() - self._began
-        )
