@@ -109,7 +109,8 @@ def _core_of(subject: object) -> SessionManager | SessionPool:
 
 
 def _meters_of(provider: metrics.MeterProvider | None) -> Meters:
-    if provider is not None:
+    # The program's own may be given by name as well: of two sets, only one would be seen.
+    if provider is not None and provider is not metrics.get_meter_provider():
         meters = _meters.get(provider)
         if meters is None:
             meters = _meters[provider] = Meters(provider)

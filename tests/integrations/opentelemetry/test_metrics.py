@@ -6,6 +6,8 @@ import gc
 import io
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -318,6 +320,38 @@ async def test_without_providers_the_programs_own_are_taken(stage):
     await client.get_token()
     await client.refresh_session()
     uninstrument(client)
+
+
+PROGRAM = """
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from async_auth.gotrue import GoTrueClient
+from async_auth.integrations.opentelemetry import instrument
+
+reader = InMemoryMetricReader()
+clients = [GoTrueClient("http://127.0.0.1:1") for _ in range(3)]
+instrument(clients[0])
+metrics.set_meter_provider(own := MeterProvider([reader]))
+instrument(clients[1])
+instrument(clients[2], meter_provider=own)
+(resource,) = reader.get_metrics_data().resource_metrics
+(scope,) = resource.scope_metrics
+print([
+    point.value
+    for metric in scope.metrics if metric.name == "async_auth.session.count"
+    for point in metric.data.data_points
+])
+"""
+
+
+def test_the_programs_own_provider_may_be_given_too():
+    """By name or by default, before it was set or after: what is counted there is added up."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, check=True, text=True
+    )
+
+    assert ("[3]\n", "") == (done.stdout, done.stderr)
 
 
 async def test_the_console_shows_it_all_and_no_secret(stage):
