@@ -233,10 +233,14 @@ class Hub:
             self._sender = self._start(self._send_aside(self._pubsub), "async_auth redis sender")
 
     async def _send_aside(self, pubsub: Any) -> None:
-        import redis
-
-        # What fails here, the other task notices at its next read; then it begins anew with all.
-        with contextlib.suppress(redis.RedisError, OSError):
+        connection = getattr(pubsub, "connection", None)
+        if connection is None or not connection.is_connected:
+            # The other task is about to begin anew, with all. Here redis-py would connect again,
+            # beside it, and lose one of the two connections.
+            return
+        # What fails here, the other task notices at its next read, as above. It may be anything:
+        # asyncio's transports, once closed, answer a write with a TypeError before Python 3.13.1.
+        with contextlib.suppress(Exception):
             await self._send(pubsub)
 
     async def _send(self, pubsub: Any) -> None:
