@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import html
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -85,3 +87,12 @@ def test_a_secret_is_never_left(before: str, secret: str, after: str, write: obj
     text = f"{before}{write(secret)}{after}"  # type: ignore[operator]  # all three take a str
     found = redact(text, [secret])
     assert all(secret not in piece for piece in found.split("[redacted]"))
+
+
+def test_no_secret_stays_in_the_cache_of_patterns() -> None:
+    """A text that is looked through keeps none of what it was looked through for."""
+    secret = "correct-horse-battery"
+    assert "say [redacted]" == redact(f"say {secret}", [secret])
+    patterns = [one.pattern for one in gc.get_objects() if isinstance(one, re.Pattern)]
+
+    assert [] == [one for one in patterns if re.escape(secret) in str(one)]
