@@ -1,7 +1,7 @@
-"""Everything that is checked before a change lands: a plain `nox` runs it all but three.
+"""Everything that is checked before a change lands: a plain `nox` runs it all.
 
-`browser` needs Chromium on the machine, `processes` takes an hour, and `docs` is a part of `tests`
-for those who write pages. The others need nothing
+Left to be asked for by name are the sessions that take long, need Chromium or a service beyond the
+registries, or are a part of another: `nox --list` marks them with a dash. The others need nothing
 but one of the Pythons that the classifiers name; what else they take (linters, Node, npm
 packages) they install from the registries by themselves. The tests run on the built wheel, from a
 folder where the checkout cannot stand in for it.
@@ -188,6 +188,7 @@ def tests(session: nox.Session) -> None:
     elsewhere = [
         f"--ignore={TESTS / 'browser'}",
         f"--ignore={TESTS / 'servers' / 'processes'}",
+        f"--ignore={TESTS / 'servers' / 'soak'}",
         f"--ignore={TESTS / 'servers' / 'workers'}",
         f"--ignore-glob={TESTS / 'servers'}/test_*",
     ]
@@ -243,7 +244,7 @@ def servers(session: nox.Session) -> None:
     session.env["SUPABASE_LITE"] = str(folder / "node_modules" / "@supabase" / "lite")
     # Those of Redis have run on every Python by now.
     elsewhere = f"--ignore={TESTS / 'servers' / 'redis'}"
-    ours = [str(TESTS / "servers" / name) for name in ("processes", "workers")]
+    ours = [str(TESTS / "servers" / name) for name in ("processes", "soak", "workers")]
     # npm waits for the network most of the time; what does not need it runs meanwhile.
     with subprocess.Popen([wheel_of_node / "bin" / "node", npm, *arguments]) as fetching:
         pytest(session, *ours)
@@ -268,6 +269,14 @@ def processes(session: nox.Session) -> None:
     # The figures are printed as they come.
     folder = str(TESTS / "servers" / "processes")
     pytest(session, folder, "--capture=no", "--verbose", "--timeout=3600")
+
+
+@nox.session(python=NEWEST, requires=["wheel"], default=False)
+def soak(session: nox.Session) -> None:
+    """Let token lives pass by the thousand, in five minutes; `-- --minutes 60` takes an hour."""
+    install_wheel(session, *group("tests"))
+    session.env["REDIS_SERVER"] = redis_server(session)
+    session.run("python", "-W", "error", str(TESTS / "servers" / "soak"), *session.posargs)
 
 
 @nox.session(python=NEWEST, requires=["wheel"])
