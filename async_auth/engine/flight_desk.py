@@ -1,0 +1,90 @@
+"""What one flight may do to the session that it refreshes: a keeper, seen from the refresher.
+
+It knows which session the flight set out from and whether what it brings is still wanted; what is
+done then the keeper does. It starts nothing and waits for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from async_auth.engine.observing import Observation
+from async_auth.engine.single_flight import Flight
+from async_auth.engine.state import new_sign_in_id
+from async_auth.errors import AuthSessionMissing, RefreshRejected, StoreError
+from async_auth.events import TokenRefreshed
+from async_auth.session import Session
+
+if TYPE_CHECKING:  # it makes these
+    from async_auth.engine.keeper import Keeper
+
+
+@attrs.define(eq=False, kw_only=True)
+class FlightDesk:
+    """What one flight may do to the session: `refresher.Desk` for a keeper."""
+
+    keeper: Keeper
+    base: Session
+    flight: Flight[Session]
+    own: bool
+    watch: Observation | None = None
+
+    def stored(self) -> bool:
+        """Say whether this sign-in was ever seen in the store."""
+        return self.own and self.keeper.state.stored
+
+    def wanted(self) -> bool:
+        """Say whether what the flight brings may become the current session."""
+        state = self.keeper.state
+        if self.own:
+            return state.is_current(self.base)
+        session = state.session
+        if session is not None and session.refresh_token == self.base.refresh_token:
+            # Adopted while this flight was up already: it spends the current session's token.
+            return True
+        return self.flight.order > max(state.installed, state.ended)
+
+    def rebased(self, session: Session) -> None:
+        """Spend another process's newer token instead."""
+        self.base = session
+        self.keeper.also_spends(self.flight, session.refresh_token)
+
+    def sending(self) -> None:
+        """From here the request is let finish."""
+        self.flight.sent = True
+        if self.watch is not None:
+            self.watch.sending()
+
+    def answered(self, session: Session) -> Session:
+        """Number the server's answer."""
+        generation = max(self.keeper.state.generation, self.base.generation) + 1
+        sign_in_id = self.base.sign_in_id if self.own else new_sign_in_id()
+        session = attrs.evolve(session, generation=generation, sign_in_id=sign_in_id)
+        self.flight.answer = session
+        return session
+
+    def publish(self, session: Session, *, stored: bool) -> None:
+        """Make it the session that is handed out."""
+        if self.own:
+            self.keeper.refreshed(session, stored=stored)
+        else:
+            self.keeper.signed_in(session, TokenRefreshed, order=self.flight.order, stored=stored)
+
+    def dropped(self, session: Session) -> Session:
+        """Give a token from outside back to its caller, unless a sign-out came between."""
+        if self.own or self.flight.order < self.keeper.state.ended:
+            raise AuthSessionMissing
+        return session
+
+    def end(self, reason: str, error: RefreshRejected | None) -> None:
+        """End the sign-in."""
+        if self.wanted():
+            self.keeper.end(reason, error)
+
+    def store_failed(
+        self, error: StoreError, *, uncleared: str | None = None, up_to: int | None = None
+    ) -> None:
+        """Tell of it; an ended sign-in is cleared later."""
+        self.keeper.store_failed(error, uncleared=uncleared, up_to=up_to)
