@@ -9,7 +9,6 @@ clearly when it is not.
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Self
 
 import attrs
@@ -18,6 +17,7 @@ from async_auth.clock import SystemClock
 from async_auth.core import jwt
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import Broadcast, EventStream
+from async_auth.engine.startable import Startable
 from async_auth.errors import (
     AuthSessionMissing,
     ConfigurationError,
@@ -38,7 +38,7 @@ _REFUSED = (
 )
 
 
-class BorrowedSession:
+class BorrowedSession(Startable):
     """
     Hands out a token that somebody else owns; has the asking members of a `SessionManager`.
 
@@ -194,17 +194,6 @@ class BorrowedSession:
         """Hand out nothing any more; streams end. Closing twice is fine."""
         self._closed = True
         self._broadcast.close()
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     # Inside.
 

@@ -6,13 +6,13 @@ A small base class, so that no client keeps a copy of a dozen methods. It decide
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Protocol, Self
 
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import EventStream
 from async_auth.engine.handle import SessionHandle
 from async_auth.engine.pool import PooledSession, SessionPool
+from async_auth.engine.startable import Startable
 from async_auth.errors import ConfigurationError
 from async_auth.session import AccessToken, Session, Status
 
@@ -27,7 +27,7 @@ class GetToken(Protocol):
         ...
 
 
-class Facade:
+class Facade(Startable):
     """
     A client around a manager, or around a pool's handle.
 
@@ -77,17 +77,6 @@ class Facade:
     async def aclose(self) -> None:
         """See `SessionManager.aclose`."""
         await self.manager.aclose()
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def to_html(self) -> str:
         """See `SessionManager.to_html`."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from types import TracebackType
 from typing import Self
 
 import attrs
@@ -20,6 +19,7 @@ from async_auth.core.lifecycle import Lifecycle
 from async_auth.core.policy import RefreshPolicy
 from async_auth.engine import arguments
 from async_auth.engine.shelf import store_error
+from async_auth.engine.startable import Startable
 from async_auth.errors import (
     AuthSessionMissing,
     ManagerClosed,
@@ -31,7 +31,7 @@ from async_auth.ports import Clock, Provider, SessionStore
 from async_auth.session import AccessToken, Session, Status
 
 
-class SessionFollower:
+class SessionFollower(Startable):
     """
     Hands out the token of a session that somebody else keeps alive, and never refreshes it.
 
@@ -171,17 +171,6 @@ class SessionFollower:
     async def aclose(self) -> None:
         """Hand out nothing any more. The store, and the session, are its owner's."""
         self._closed = True
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     # Inside.
 

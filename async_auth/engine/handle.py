@@ -10,7 +10,6 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Self
 
 from async_auth.engine import arguments
@@ -22,6 +21,7 @@ from async_auth.engine.member import Member
 from async_auth.engine.refresher import too_busy
 from async_auth.engine.sign_in_once import SignInOnce
 from async_auth.engine.sign_ins import SignIns
+from async_auth.engine.startable import Startable
 from async_auth.errors import AuthSessionMissing, ConfigurationError, ManagerClosed
 from async_auth.events import Event, SignedIn
 from async_auth.http_messages import Request, Response
@@ -70,7 +70,7 @@ class Use:
             self._home.keeping.unused(self._member)
 
 
-class SessionHandle:
+class SessionHandle(Startable):
     """
     The members that a `SessionManager` and a pool's `PooledSession` have in common.
 
@@ -268,63 +268,19 @@ class SessionHandle:
         async with self._using():
             return self
 
-    async def aclose(self) -> None:
-        """Stop; closing twice is fine. Every later call gets ManagerClosed."""
-        raise NotImplementedError
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     # Asking.
 
     async def get_token(
         self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None
     ) -> AccessToken:
-        """
-        Return an access token that is good now.
-
-        Returns at once, without suspending, while the token has more than *min_ttl* left,
-        whatever else goes on; joins or starts the one refresh otherwise. A temporary failure
-        gives the token that is still valid.
-
-        Args:
-            min_ttl: Seconds the token must have left; by default 2, or half the margin for
-                short-lived tokens. Capped at half the token's life.
-            rejected: The token that a server has just refused with 401. It is refreshed only if
-                it is still the current one, and never twice within a second.
-
-        Raises:
-            AuthSessionMissing: Nobody is signed in, or the session ended while waiting.
-            RefreshRejected: The server ended the session; sign in again.
-            TemporaryError: The token has expired and no new one can be had for now.
-            ManagerClosed: After `aclose()`.
-        """
+        """See `SessionManager.get_token`."""
         arguments.check_min_ttl(min_ttl)
         arguments.check_rejected(rejected)
         async with self._using() as member:
             return await Handout(member.keeper).token(min_ttl=min_ttl, rejected=rejected)
 
     async def get_session(self) -> Session | None:
-        """
-        Return the session, refreshed first if its token is within the margin of expiry.
-
-        Returns:
-            The session, or `None` if nobody is signed in.
-
-        Raises:
-            AuthSessionMissing: It has expired and cannot be refreshed, or ended while waiting.
-            RefreshRejected: The server ended the session; sign in again.
-            TemporaryError: It has expired and cannot be refreshed for now.
-            ManagerClosed: After `aclose()`.
-        """
+        """See `SessionManager.get_session`."""
         async with self._using() as member:
             return await Handout(member.keeper).session()
 

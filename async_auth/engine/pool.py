@@ -10,7 +10,6 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 import attrs
@@ -23,6 +22,7 @@ from async_auth.engine.ground import laid
 from async_auth.engine.handle import SessionHandle
 from async_auth.engine.household import Household
 from async_auth.engine.member import Member
+from async_auth.engine.startable import Startable
 from async_auth.engine.tenants import Providers, Tenants
 from async_auth.engine.turnstile import Turnstile
 from async_auth.errors import ConfigurationError, ManagerClosed
@@ -37,7 +37,7 @@ from async_auth.ports import (
 from async_auth.session import AccessToken, Session
 
 
-class SessionPool:
+class SessionPool(Startable):
     """
     Keeps any number of sessions alive and hands out their tokens, by key.
 
@@ -286,17 +286,6 @@ class SessionPool:
         waits, and every later call, gets ManagerClosed; streams end.
         """
         await self._home.aclose()
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 class PooledSession(SessionHandle):
