@@ -1,0 +1,77 @@
+"""The server that is run by hand, to try the examples against."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from async_auth import JWTVerifier
+from async_auth.gotrue import GoTrueClient
+from async_auth.integrations.aiohttp import bearer
+from async_auth.testing.__main__ import EMAIL, PASSWORD
+
+COMMAND = [sys.executable, "-m", "async_auth.testing"]
+
+
+async def test_the_examples_run_against_it():
+    """It says where it is and who may sign in, publishes its keys, and ends quietly by Ctrl-C."""
+    command = [*COMMAND, "--port", "0", "--jwt-expiry", "3600"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:  # noqa: ASYNC220 - it is up in no time
+        try:
+            url, api, account, note = (process.stdout.readline().rstrip() for _ in range(4))
+            url, api = (line.rpartition(" ")[2] for line in (url, api))
+            email, password = account.partition(" ")[2].strip().split(", ")
+            async with GoTrueClient(url) as auth:
+                await auth.sign_in_with_password(email=email, password=password)
+                async with (
+                    aiohttp.ClientSession(middlewares=[bearer(auth, [url])]) as http,
+                    http.get(api) as answer,
+                ):
+                    seen = await answer.json()
+                async with JWTVerifier(jwks=f"{url}/.well-known/jwks.json") as verifier:
+                    claims = await verifier.verify((await auth.get_token()).value)
+                assert auth.session.user.id == seen["sub"] == claims["sub"]
+        finally:
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=30)
+
+    assert note.startswith("A token lives for 3600 s.")
+    assert (0, "", "") == (process.returncode, rest, errors)
+
+
+def test_the_account_is_that_of_the_examples():
+    """What is copied from the README can sign in."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+    assert {EMAIL} == set(re.findall(r'email="(bot@.*?)"', readme))
+    assert f'password="{PASSWORD}"' in readme
+
+
+@pytest.mark.parametrize(
+    "arguments,why",
+    [
+        (["--jwt-expiry", "-1", "--port", "0"], "jwt_expiry"),
+        (["--port", "70000"], "port must be 0-65535"),
+        (["--port", "{taken}"], "address already in use"),
+    ],
+)
+def test_it_says_why_it_cannot(arguments, why):
+    """One line under the usage, and the status of a wrong call."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        arguments = [one.format(taken=taken) for one in arguments]
+        done = subprocess.run(
+            [*COMMAND, *arguments], capture_output=True, check=False, text=True, timeout=60
+        )
+
+    assert 2 == done.returncode
+    assert why in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
