@@ -1,6 +1,7 @@
 """What only the user knows: passwords and codes, from a prompt or from stdin, never an argument.
 
-What is typed is not shown, and the question goes to stderr, for stdout is the answer's.
+Server and account are asked for where the arguments leave them out. No secret that is typed is
+shown, and the question goes to stderr, for stdout is the answer's.
 """
 
 from __future__ import annotations
@@ -40,6 +41,23 @@ def code(address: str) -> str:
         return _line("code").strip()
     typed: str = click.prompt(f"The code that was sent to {address}", err=True)
     return typed.strip()
+
+
+def server(api_key: str | None) -> tuple[str, str | None] | None:
+    """
+    Return GoTrue's auth root and its public key, or `None` where there is nobody to ask.
+
+    Args:
+        api_key: The key, if it is known; then it is not asked for.
+    """
+    if not _terminal():
+        return None
+    url: str = click.prompt("Auth server, as in https://x.supabase.co/auth/v1", err=True)
+    if api_key is None:
+        question = "Its public API key, if it has one"
+        typed: str = click.prompt(question, default="", show_default=False, err=True)
+        api_key = typed.strip() or None
+    return url.strip(), api_key
 
 
 def account() -> str:

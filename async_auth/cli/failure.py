@@ -11,7 +11,7 @@ from typing import IO, Any
 import click
 
 from async_auth.cli import exit_codes
-from async_auth.errors import AuthError
+from async_auth.errors import AuthError, AuthSessionMissing
 
 #: Where a context keeps what the options said, for whoever reports a failure.
 JSON_WANTED = "async_auth.json"
@@ -40,8 +40,9 @@ class Failure(click.ClickException):
         """Return what *error* is to whoever called the command."""
         code = exit_codes.code_of(error)
         hint = exit_codes.hint_for(error, profile)
-        facts = facts_of(error, str(error), hint=hint, exit_code=code)
-        message = f"{error}\n{hint}" if hint else str(error)
+        text = text_of(error)
+        facts = facts_of(error, text, hint=hint, exit_code=code)
+        message = f"{text}\n{hint}" if hint else text
         return cls(message, code=code, facts=facts, as_json=as_json)
 
     @classmethod
@@ -56,6 +57,15 @@ class Failure(click.ClickException):
             click.echo(json.dumps(self.facts), file=file, err=file is None)
         else:
             super().show(file)
+
+
+def text_of(error: AuthError) -> str:
+    """Return what *error* says to people."""
+    if not isinstance(error, AuthSessionMissing) or error.code is not None:
+        return str(error)
+    # Its status is the number that auth-js gives it; no server has said so.
+    bare = error.message == AuthSessionMissing().message
+    return "Nobody is signed in." if bare else error.message
 
 
 def facts_of(error: Exception, message: str, *, exit_code: int, hint: str = "") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.text import Text
 from async_auth.cli import asking, exit_codes, running, sign_in, words
 from async_auth.cli.clients import make_client
 from async_auth.cli.keeping import Choice, choose, open_store, place_of
-from async_auth.cli.login_plan import Wishes, plan
+from async_auth.cli.login_plan import Wishes, names_no_server, plan
 from async_auth.cli.options import Seconds, json_option, profile_option
 from async_auth.cli.output import console, hang, label, print_json
 from async_auth.cli.profile import Profile
@@ -24,7 +24,7 @@ from async_auth.session import Session, Status
 EXAMPLES = """\b
 Examples:
   async-auth login --url https://x.supabase.co/auth/v1 --api-key ANON_KEY
-  async-auth login                          # again: the profile has the rest
+  async-auth login                          # asks for what it does not know
   async-auth login --otp                    # a code by mail or text message
   async-auth login --browser github         # with your own browser
   async-auth login --supertokens https://api.example.com --email a@example.com
@@ -86,6 +86,8 @@ def login(
     """
     wishes = Wishes(profile=profile, keep=keep, **options)  # type: ignore[arg-type]  # click has checked the choice
     before = read_profiles()
+    if names_no_server(before, wishes) and (told := asking.server(wishes.api_key)) is not None:
+        wishes = attrs.evolve(wishes, url=told[0], api_key=told[1])
     planned = plan(before, wishes)
     prepare()
     former = before.profiles.get(planned.name)

@@ -103,6 +103,12 @@ def plan(known: Profiles, wishes: Wishes) -> Profile:
     )
 
 
+def names_no_server(known: Profiles, wishes: Wishes) -> bool:
+    """Say whether neither the options nor the profile that they mean name a server."""
+    name = known.default if wishes.profile is None else wishes.profile
+    return wishes.url is None and wishes.supertokens is None and name not in known.profiles
+
+
 def is_phone(account: str) -> bool:
     """Say whether *account* is a number; else it is an address."""
     return "@" not in account

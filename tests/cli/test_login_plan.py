@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from async_auth.cli.login_plan import Wishes, is_phone, plan
+from async_auth.cli.login_plan import Wishes, is_phone, names_no_server, plan
 from async_auth.cli.profile import Profile, Profiles
 from async_auth.errors import ConfigurationError
 
@@ -96,3 +96,20 @@ def test_numbers_and_addresses(account, expected):
 def test_the_key_is_not_shown():
     """It is public, but nobody has to read it."""
     assert "anon" not in repr(Wishes(api_key="anon")) + repr(WORK)
+
+
+@pytest.mark.parametrize(
+    "wishes, expected",
+    [
+        (Wishes(), False),
+        (Wishes(profile="work"), True),
+        (Wishes(profile="work", url=URL), False),
+        (Wishes(profile="work", supertokens=API), False),
+    ],
+)
+def test_whether_a_server_is_named(wishes, expected):
+    """By an option, or by the profile that is meant."""
+    known = Profiles().with_profile(Profile(name="default", kind="gotrue", url=URL))
+
+    assert expected == names_no_server(known, wishes)
+    assert names_no_server(Profiles(), Wishes())

@@ -50,6 +50,30 @@ async def test_a_whole_day(terminal, server, cli):
     assert 0 == server.issued
 
 
+@pytest.mark.parametrize("key", ["", "anon-key"])
+async def test_a_bare_login_asks_for_everything(terminal, server, cli, key):
+    """The hint of the other commands, `async-auth login`, is enough to go on with."""
+    login = await terminal("login")
+    await login.see("Auth server, as in https://x.supabase.co/auth/v1: ")
+    login.type(f"{server.url}\n")
+    await login.see("Its public API key, if it has one: ")
+    login.type(f"{key}\n")
+    await login.see("E-mail address, or phone number with its +: ")
+    login.type(f"{EMAIL}\n")
+    await login.see("Password: ")
+    login.type(f"{PASSWORD}\n")
+
+    assert 0 == await login.end()
+    assert f"{EMAIL} is signed in to 127.0.0.1" in login.text
+
+    again = await terminal("login")
+    await again.see("Password: ")
+    again.type(f"{PASSWORD}\n")
+
+    assert 0 == await again.end()
+    assert "Auth server" not in again.text
+
+
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
 async def test_a_prompt_that_is_left(terminal, server, home, key):
     """Ctrl-C and Ctrl-D at the password are exit code 130, and leave nothing behind."""
