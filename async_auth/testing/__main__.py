@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import signal
 import sys
 
 from async_auth.errors import ConfigurationError
@@ -23,7 +24,7 @@ JWT_EXPIRY = 60.0
 
 def main(arguments: list[str] | None = None) -> None:
     """
-    Serve until Ctrl-C; says on stdout where, and ends by SystemExit 2 where it cannot.
+    Serve until Ctrl-C or SIGTERM; says on stdout where, and ends by SystemExit 2 where it cannot.
 
     Args:
         arguments: Those of the command line by default.
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 async def serve(server: GoTrueServer, jwt_expiry: float) -> None:
-    """Run *server*, with the account, until it is cancelled."""
+    """Run *server*, with the account, until a signal ends it."""
     async with server:
         server.create_user(email=EMAIL, password=PASSWORD)
         lines = [
@@ -62,7 +63,13 @@ async def serve(server: GoTrueServer, jwt_expiry: float) -> None:
         ]
         sys.stdout.write("\n".join([*lines, ""]))
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        stopped = asyncio.Event()
+        # Where there are none, Ctrl-C is a KeyboardInterrupt. What a shell starts in the background
+        # would ignore it otherwise.
+        with contextlib.suppress(NotImplementedError):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        await stopped.wait()
 
 
 if __name__ == "__main__":
