@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from async_auth.core.digits import is_whole, whole_number
 from async_auth.session import AccessToken
 
 UNAUTHORIZED = 401
@@ -35,6 +36,12 @@ def current_generation(manager: TokenSource) -> int | None:
     """Return the generation of the manager's session, if it shows one."""
     generation = getattr(getattr(manager, "session", None), "generation", None)
     return generation if isinstance(generation, int) else None
+
+
+def declares_much(length: str) -> bool:
+    """Say whether a `Content-Length`, or `""` for none, is of a body that is not looked at."""
+    found = whole_number(length)
+    return is_whole(length) and (found is None or found > BODY_MAX)
 
 
 def headers_spare_token(error_codes: Iterable[str], challenges: Iterable[str]) -> bool:

@@ -37,10 +37,10 @@ from async_auth.core.plain_json import read_json
 from async_auth.errors import TemporaryError
 from async_auth.integrations.origins import parse_origins
 from async_auth.integrations.refusals import (
-    BODY_MAX,
     UNAUTHORIZED,
     answer_spares_token,
     current_generation,
+    declares_much,
     headers_spare_token,
 )
 
@@ -136,7 +136,7 @@ def refuses_token(response: Response) -> bool:
     if headers_spare_token(codes, (headers.get("WWW-Authenticate", ""),)):
         return False
     declared = headers.get("Content-Length", "")
-    if declared.isdecimal() and int(declared) > BODY_MAX:
+    if declares_much(declared):
         return True
     try:
         return not answer_spares_token(read_json(response.content))

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from async_auth.integrations.refusals import answer_spares_token, headers_spare_token
+from async_auth.integrations.refusals import (
+    BODY_MAX,
+    answer_spares_token,
+    declares_much,
+    headers_spare_token,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +46,21 @@ def test_headers(codes, challenges, expected):
 def test_answers(answer, expected):
     """Members of an object, if they are texts."""
     assert expected == answer_spares_token(answer)
+
+
+@pytest.mark.parametrize(
+    "length,expected",
+    [
+        ("", False),
+        ("0", False),
+        (str(BODY_MAX), False),
+        (str(BODY_MAX + 1), True),
+        ("9" * 9000, True),
+        ("-1", False),
+        ("\u0663" * 9, False),
+        ("many", False),
+    ],
+)
+def test_lengths(length, expected):
+    """Any number of digits, and nothing but digits."""
+    assert expected == declares_much(length)

@@ -8,12 +8,16 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from async_auth.core.digits import whole_number
 from async_auth.gotrue.models import User
 from async_auth.http_messages import Response
 
 T = TypeVar("T")
 
-_PAGE = re.compile(r'<[^>]*[?&]page=(\d{1,9})\b[^>]*>\s*;\s*rel="?(next|last)\b', re.ASCII)
+#: Characters of the `Link` headers that are read; GoTrue writes two short addresses.
+LINK_MAX = 4096
+
+_PAGE = re.compile(r'<[^<>]*[?&]page=(\d{1,9})\b[^>]*>\s*;\s*rel="?(next|last)\b', re.ASCII)
 
 
 @attrs.frozen(kw_only=True)
@@ -49,11 +53,13 @@ def page_of(response: Response, items: tuple[T, ...]) -> Page[T]:
     total = response.headers.get("X-Total-Count", "")
     links = {
         relation: int(number)
-        for number, relation in _PAGE.findall(", ".join(response.headers.getall("Link", [])))
+        for number, relation in _PAGE.findall(
+            ", ".join(response.headers.getall("Link", []))[:LINK_MAX]
+        )
     }
     return Page(
         items=items,
-        total=int(total) if total.isascii() and total.isdecimal() and len(total) < 16 else None,  # noqa: PLR2004 - what no list reaches
+        total=whole_number(total),
         next_page=links.get("next"),
         last_page=links.get("last"),
     )

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from async_auth.errors import ConfigurationError
-from async_auth.integrations.refusals import BODY_MAX
+from async_auth.integrations.refusals import declares_much
 
 NAMES = ("httpx", "httpx2")
 
@@ -106,7 +106,7 @@ async def read_small_body(response: Any) -> bytes | None:
         HTTPError: Of the library's: the answer broke off. To its user as well.
     """
     declared = response.headers.get("Content-Length", "")
-    if declared.isdecimal() and int(declared) > BODY_MAX:
+    if declares_much(declared):
         return None
     body: bytes = await response.aread()
     return body

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from async_auth.core.digits import is_whole
 from async_auth.core.retry_after import parse_http_date
+
+#: Characters of a `Set-Cookie` line that is read. Browsers keep 4096 of name and value (RFC 6265
+#: section 6.1 asks for no more), and proxies let no longer header through.
+LINE_MAX = 16 * 1024
 
 
 def cookies_set(lines: Iterable[str], *, now: float) -> dict[str, str]:
@@ -16,7 +21,8 @@ def cookies_set(lines: Iterable[str], *, now: float) -> dict[str, str]:
     Return the cookies that an answer sets, by name, their values as they stand there.
 
     One that is empty or has expired is none: that a session ended is said by `front-token`,
-    and an answer may clear an older cookie of the same name for another domain.
+    and an answer may clear an older cookie of the same name for another domain. One of more than
+    `LINE_MAX` characters is passed over.
 
     Args:
         lines: The values of its `Set-Cookie` headers.
@@ -24,6 +30,8 @@ def cookies_set(lines: Iterable[str], *, now: float) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for line in lines:
+        if len(line) > LINE_MAX:
+            continue
         pair, *attributes = line.split(";")
         name, _, value = pair.partition("=")
         value = value.strip(" \t")
@@ -36,8 +44,10 @@ def _has_ended(attributes: Iterable[str], now: float) -> bool:
     pairs = (attribute.partition("=") for attribute in attributes)
     found = {name.strip().lower(): value.strip() for name, _, value in pairs}
     max_age = found.get("max-age", "")
-    if max_age.removeprefix("-").isdecimal():
-        # It wins over Expires, wherever it stands (RFC 6265 section 4.1.2.2).
-        return int(max_age) <= 0
+    seconds = max_age.removeprefix("-")
+    if is_whole(seconds):
+        # It wins over Expires, wherever it stands (RFC 6265 section 4.1.2.2). Never a number: it
+        # may have more digits than Python converts.
+        return max_age != seconds or not seconds.strip("0")
     ends_at = parse_http_date(found.get("expires"))
     return ends_at is not None and ends_at <= now

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from async_auth.core.cookie_header import with_cookies
+from async_auth.core.digits import whole_number
 from async_auth.errors import (
     AuthSessionMissing,
     ManagerClosed,
@@ -185,8 +186,8 @@ class Exchange:
         """Say whether an answer's body is worth a look by `read_claims()`."""
         if status != self.settings.invalid_claim:
             return False
-        length = headers.get("Content-Length", "0")
-        small = length.isdecimal() and int(length) <= responses.CLAIMS_BODY_MAX
+        length = whole_number(headers.get("Content-Length", "0"))
+        small = length is not None and length <= responses.CLAIMS_BODY_MAX
         return small and "json" in headers.get("Content-Type", "").lower()
 
     def read_claims(self, body: bytes) -> tuple[Mapping[str, Any], ...] | None:

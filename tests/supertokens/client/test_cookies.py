@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from async_auth.supertokens.client.cookies import cookies_set
+from async_auth.supertokens.client.cookies import LINE_MAX, cookies_set
 
 NOW = 1_700_000_000.0
 PAST, FUTURE = "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 2099 00:00:00 GMT"
@@ -51,3 +51,20 @@ def test_a_cookie_lives_by_its_max_age():
 def test_the_last_of_a_name_counts():
     """As in a browser; one that clears an older cookie of that name does not."""
     assert {"a": "2"} == cookies_set(["a=1", "a=2", "a=; Domain=.old.test"], now=NOW)
+
+
+@pytest.mark.parametrize(
+    "age, lives",
+    [("9" * 5000, True), ("0" * 5000, False), (f"-{'9' * 5000}", False), ("\u0660", True)],
+)
+def test_an_age_has_any_number_of_digits(age, lives):
+    """More than Python converts to a number; and digits of other alphabets are nonsense."""
+    assert lives == bool(cookies_set([f"a=b; Max-Age={age}"], now=NOW))
+
+
+def test_a_line_that_no_browser_would_keep_is_passed_over():
+    """The one beside it is read."""
+    room = LINE_MAX - len("a=")
+
+    assert {"a": "x" * room} == cookies_set([f"a={'x' * room}"], now=NOW)
+    assert {"b": "y"} == cookies_set([f"a={'x' * (room + 1)}", "b=y"], now=NOW)
