@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 from async_auth.core import jwt
 from async_auth.core.plain_json import number, read_json
 from async_auth.core.retry_after import parse_http_date
+from async_auth.core.token_text import is_token
 from async_auth.errors import AuthSessionMissing, Malformed, UserDoesntExist
 from async_auth.gotrue.failures import error_from
 from async_auth.gotrue.models import AuthResponse, User
@@ -257,9 +258,7 @@ def extra_members(body: Mapping[str, Any], *, consumed: set[str]) -> dict[str, A
 
 def is_access_token(value: object) -> TypeGuard[str]:
     """Return whether *value* can be a bearer token: visible ASCII text, and not empty."""
-    return (
-        isinstance(value, str) and value.isascii() and value.isprintable() and value.strip() != ""
-    )
+    return is_token(value)
 
 
 def date_of(response: Response) -> float | None:

@@ -15,6 +15,7 @@ from async_auth.core.cookie_header import with_cookies
 from async_auth.core.plain_json import number, plain, read_json
 from async_auth.core.redaction import safe_text
 from async_auth.core.retry_after import parse_retry_after
+from async_auth.core.token_text import is_token
 from async_auth.errors import (
     ApiError,
     AuthError,
@@ -208,12 +209,12 @@ class SuperTokensProvider:
             ValueError: There is no usable access token in it.
         """
         access_token, refresh_token = record.get("access_token"), record.get("refresh_token")
-        if not isinstance(access_token, str) or not access_token:
+        if not is_token(access_token):
             raise ValueError("a SuperTokens session needs an access_token")
         token_type, user = record.get("token_type"), record.get("user")
         return Session(
             access_token=access_token,
-            refresh_token=refresh_token if isinstance(refresh_token, str) else None,
+            refresh_token=refresh_token if is_token(refresh_token) else None,
             token_type=token_type if isinstance(token_type, str) else "bearer",
             user=user if isinstance(user, dict) else None,
             extra={name: value for name, value in record.items() if name not in _FIELDS},

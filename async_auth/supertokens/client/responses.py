@@ -14,6 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from async_auth.core.plain_json import read_json
 from async_auth.core.retry_after import parse_http_date
+from async_auth.core.token_text import is_token
 from async_auth.errors import ProtocolError
 from async_auth.supertokens import wire
 from async_auth.supertokens.client.cookies import cookies_set
@@ -75,7 +76,7 @@ def read_answer(headers: Headers, *, now: float) -> Told | None:
     # The earlier of two clocks: a cookie that is taken away expired in 1970.
     cookies = cookies_set(lines, now=now if date is None else min(now, date)) if lines else {}
     fronts = [value.strip() for value in headers.getall(wire.FRONT_TOKEN, ())]
-    access_token, refresh_token = _last(headers, wire.ST_ACCESS), _last(headers, wire.ST_REFRESH)
+    access_token, refresh_token = _token(headers, wire.ST_ACCESS), _token(headers, wire.ST_REFRESH)
     front_token, front = _front(fronts)
     told = Told(
         access_token=access_token,
@@ -85,7 +86,7 @@ def read_answer(headers: Headers, *, now: float) -> Told | None:
         front=front,
         # A proxy may strip the one header or the empty ones: either says it.
         removed=wire.REMOVE in fronts or (not front and access_token == "" == refresh_token),
-        anti_csrf=_last(headers, wire.ANTI_CSRF) or None,
+        anti_csrf=_token(headers, wire.ANTI_CSRF) or None,
         date=date,
     )
     return told if told != Told(date=date) else None
@@ -110,9 +111,11 @@ def claim_validation_errors(body: bytes) -> tuple[Mapping[str, Any], ...] | None
     return tuple(error for error in errors if isinstance(error, dict))
 
 
-def _last(headers: Headers, name: str) -> str | None:
+def _token(headers: Headers, name: str) -> str | None:
+    """Return what a header says last: a token, or `""`; `None` if it is there for neither."""
     values = headers.getall(name, ())
-    return values[-1].strip() if values else None
+    found = values[-1].strip() if values else None
+    return found if found == "" or is_token(found) else None
 
 
 def _front(values: list[str]) -> tuple[str | None, FrontToken | None]:

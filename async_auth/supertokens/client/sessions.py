@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from async_auth.core.plain_json import number
+from async_auth.core.token_text import is_token
 from async_auth.core.web.cookie_values import decode_value, encode_value
 from async_auth.errors import Malformed, ProtocolError
 from async_auth.session import Session
@@ -256,14 +257,19 @@ def _pair(told: Told, method: TransferMethod) -> tuple[str, str] | None:
     else:
         access_token = decode_value(told.cookies.get(wire.ACCESS_COOKIE, ""))
         refresh_token = decode_value(told.cookies.get(wire.REFRESH_COOKIE, ""))
-    return (access_token, refresh_token) if access_token and refresh_token else None
+    # A cookie's value may be percent-encoded, and so hold anything at all.
+    return (
+        (access_token, refresh_token)
+        if is_token(access_token) and is_token(refresh_token)
+        else None
+    )
 
 
 def _with_access_token(session: Session, told: Told, *, sent_at: float, now: float) -> Session:
     in_cookies = transfer_of(session) == "cookie"
     cookie = told.cookies.get(wire.ACCESS_COOKIE)
     access_token = decode_value(cookie or "") if in_cookies else told.access_token
-    if not access_token:
+    if not is_token(access_token):
         cleared = access_token == "" and not in_cookies
         return attrs.evolve(session, expires_at=_by(now, session)) if cleared else session
     try:

@@ -221,3 +221,11 @@ def test_a_record_with_odd_members_is_read_as_far_as_it_goes():
     for record in ({}, {"access_token": 1}, {"access_token": ""}):
         with pytest.raises(ValueError, match="access_token"):
             provider().load(record)
+
+
+@pytest.mark.parametrize("token", ["a\r\nX-Evil: 1", "\u00e9", "\ud800", " ", "", 5, None])
+def test_a_record_holds_no_token_that_fits_into_no_header(token):
+    """Without an access token it is none; without a refresh token it cannot be refreshed."""
+    with pytest.raises(ValueError, match="needs an access_token"):
+        provider().load({"access_token": token, "refresh_token": "r"})
+    assert None is provider().load({"access_token": "a", "refresh_token": token}).refresh_token

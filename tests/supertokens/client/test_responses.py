@@ -171,3 +171,10 @@ def test_c09_what_is_no_error_in_the_list_is_passed_over():
     body = b'{"claimValidationErrors": [1, {"id": "x"}]}'
 
     assert ({"id": "x"},) == claim_validation_errors(body)
+
+
+@pytest.mark.parametrize("value", ["\u00e9", "a\r\nX-Evil: 1", "a\x00", "\udc80", "\u202e", "a\tb"])
+@pytest.mark.parametrize("name", ["st-access-token", "st-refresh-token", "anti-csrf"])
+def test_what_no_header_can_carry_is_no_token(name, value):
+    """It would be sent back in a header; what cannot be read counts as not said."""
+    assert None is read_answer(CIMultiDict({name: value}), now=NOW)

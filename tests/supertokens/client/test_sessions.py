@@ -270,3 +270,17 @@ def test_a_session_of_a_token_without_its_front_token(make_token):
     assert amended(before, Told(access_token=token)) is None
     newer = make_token(colour="red")
     assert newer == amended(before, Told(access_token=newer)).access_token
+
+
+@pytest.mark.parametrize("value", ["a%0D%0AX-Evil:%201", "a%00", "%E2%80%AE", "%C3%A9"])
+def test_a_cookie_that_decodes_to_no_token_is_none(value):
+    """Percent-encoded, anything fits into a cookie; the token goes into headers."""
+    pair = {"sAccessToken": "c", "sRefreshToken": "d"}
+    before = sessions.session_in(told(cookies=pair), prefer="cookie", sent_at=NOW, now=NOW)
+    newer = told(front(iat=NOW + 1, role="x"), cookies={"sAccessToken": value})
+
+    for name in pair:
+        hostile = told(cookies={**pair, name: value})
+        assert None is sessions.session_in(hostile, prefer="cookie", sent_at=NOW, now=NOW)
+    assert "c" == before.access_token
+    assert None is amended(before, newer)
