@@ -140,6 +140,16 @@ def answered(work: Callable[[], Result], timeout: float) -> Result:
 SMALL = 1280
 
 
+def bytes_of(secret: str) -> bytes:
+    """
+    Return a secret as a record is read.
+
+    Half of a surrogate pair, which a backend may have made of bytes that are no text, is no reason
+    for an error with the secret in it: what it becomes is no record.
+    """
+    return secret.encode("utf-8", "surrogatepass")
+
+
 def backend_name(backend: KeyringBackend) -> str:
     """Return what a backend is called in a message."""
     return f"{type(backend).__module__}.{type(backend).__qualname__}"
@@ -175,7 +185,7 @@ class KeyringEntry:
         secret = self.vault.get(self.name)
         if secret is not None:
             with contextlib.suppress(UnreadableRecord):
-                return parse_record(secret.encode())
+                return parse_record(bytes_of(secret))
         with guard(self.vault.folder, timeout=KEYRING_TIMEOUT):
             return self._read_guarded()
 
@@ -192,7 +202,7 @@ class KeyringEntry:
             with guard(self.vault.folder, timeout=KEYRING_TIMEOUT):
                 secret = self._settle()
         if secret is not None:
-            return parse_record(secret.encode())
+            return parse_record(bytes_of(secret))
         if not self.lost():
             return None
         raise UnreadableRecord("it was set aside")
@@ -242,7 +252,7 @@ class KeyringEntry:
         """Read while no writer can be at work."""
         secret = self._settle()
         try:
-            return None if secret is None else parse_record(secret.encode())
+            return None if secret is None else parse_record(bytes_of(secret))
         except UnreadableRecord as error:
             self._put_aside(secret or "", str(error))
             return None

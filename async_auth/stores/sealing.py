@@ -107,14 +107,26 @@ def unseal(name: str, record: Record, keys: EncryptionKeys) -> Record:
     except (InvalidTag, binascii.Error, ValueError, TypeError):
         # `from None`: nobody needs the cause, and it may quote the content.
         raise UnreadableRecord("it was changed, or belongs to another key") from None
-    plain = json.loads(text)
+    session, extra = _members_of(text)
     return Record(
         generation=record.generation,
         sign_in_id=record.sign_in_id,
         version=record.version,
-        session=plain["session"],
-        extra=plain["extra"],
+        session=session,
+        extra=extra,
     )
+
+
+def _members_of(text: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what `seal()` has sealed; whoever has the key may have sealed something else."""
+    try:
+        plain = json.loads(text)
+        session, extra = plain["session"], plain["extra"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        session = extra = None
+    if not isinstance(session, dict) or not isinstance(extra, dict):
+        raise UnreadableRecord("what was encrypted in it is no record")
+    return session, extra
 
 
 def is_sealed(session: Mapping[str, Any]) -> bool:

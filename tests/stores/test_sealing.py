@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import attrs
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from async_auth.errors import StoreError
 from async_auth.ports import Record
 from async_auth.stores import EncryptionKeys
 from async_auth.stores.record_json import UnreadableRecord
-from async_auth.stores.sealing import NotSealed, WrongKey, is_sealed, seal, unseal
+from async_auth.stores.sealing import NotSealed, WrongKey, context, is_sealed, seal, unseal
 
 #: Always the same, for the tests that are run side by side must have the same names.
 KEYS = EncryptionKeys("A" * 43)
@@ -125,3 +127,15 @@ def test_what_json_cannot_say_is_refused():
         seal("key", attrs.evolve(PLAIN, session={"a": {"hush"}}), KEYS.first, NONCE)
 
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"5", b"{}", b'{"session":{}}', b'{"session":[],"extra":{}}', b"[" * 9**6]
+)
+def test_what_was_sealed_and_is_no_record_is_unreadable(text):
+    """Whoever has the key may be another release, or another program."""
+    sealed = AESGCM(KEYS.first.value).encrypt(NONCE, text, context("key", PLAIN))
+    session = {**SEALED.session, "sealed": base64.b64encode(sealed).decode()}
+
+    with pytest.raises(UnreadableRecord, match="is no record"):
+        unseal("key", attrs.evolve(SEALED, session=session), KEYS)
