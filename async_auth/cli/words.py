@@ -10,8 +10,12 @@ from async_auth.events import Event, Lagged, RefreshFailed, SignedOut, StoreFail
 from async_auth.session import Session, Status
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+#: More of them mean nothing to anybody.
+DAYS_MAX = 99_999
 #: Shorter than this, tenths count.
 TENTHS = 10
+#: What every zone's calendar has: from 1970 to the end of the year 9998.
+EARLIEST, LATEST = 86_400.0, 253_370_678_400.0
 #: The column in which the words of a row begin.
 WIDTH = 10
 
@@ -28,12 +32,20 @@ def duration(seconds: float) -> str:
     if whole < DAY:
         return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
     days = whole // DAY
+    if days > DAYS_MAX:
+        return f"more than {DAYS_MAX} days"
     return f"{days} day{'' if days == 1 else 's'} {whole % DAY // HOUR} h"
 
 
 def local(at: float) -> dt.datetime:
-    """Return a unix time in the zone of this machine."""
-    return dt.datetime.fromtimestamp(at).astimezone()
+    """
+    Return a unix time in the zone of this machine.
+
+    Args:
+        at: Unix seconds. What is before the calendar or after it, for that a server may say, is its
+            first or last day.
+    """
+    return dt.datetime.fromtimestamp(min(max(at, EARLIEST), LATEST)).astimezone()
 
 
 def clock(at: float) -> str:

@@ -138,3 +138,15 @@ def test_advice(standing, text):
 def test_events(event, text):
     """What each says beside its name."""
     assert text == words.event_text(event)
+
+
+@pytest.mark.parametrize("at", [1e300, -1e300, -1.0, 0.0, 253402300799.0, 1e12])
+def test_no_moment_is_beyond_the_calendar(at):
+    """A server may say that a token lives for ever; then it lives for as long as there are dates."""
+    assert 8 == len(words.clock(at))
+    assert words.stamp(at)[:4] in {"1970", "9998", "9999"}
+
+
+def test_a_life_without_end_is_not_counted_in_days():
+    """Three hundred digits would say nothing."""
+    assert "more than 99999 days" == words.duration(1e300)
