@@ -47,6 +47,8 @@ GRACE = 60.0
 FETCH_TIMEOUT = 10.0
 #: More keys than any server has; the rest are not read.
 KEYS_MAX = 256
+#: Bytes of a set: 256 keys with a certificate each.
+SET_MAX = 1024 * 1024
 
 _SUCCESS = 200
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})", re.IGNORECASE)
@@ -261,6 +263,8 @@ def _keys_in(response: Response, known: tuple[PreparedKey, ...]) -> tuple[Prepar
         raise ServerUnavailable(
             f"The server answered {response.status} instead of its keys.", status=response.status
         )
+    if len(response.body) > SET_MAX:
+        raise ProtocolError(f"The server's keys are over {SET_MAX} bytes.", status=response.status)
     try:
         body = read_json(response.body)
     except ValueError:

@@ -172,6 +172,12 @@ def _profile(name: str, table: Any, place: str) -> Profile:
     facts = {member: table[member] for member in texts if member in table}
     wrong = [member for member, value in facts.items() if not isinstance(value, str)]
     wrong += [member for member in ("kind", "url") if member not in facts]
+    # They go to a terminal, which obeys what it cannot show.
+    wrong += [
+        name for name, value in facts.items() if name not in wrong and not value.isprintable()
+    ]
+    if "url" not in wrong and not _can_be_split(facts["url"]):
+        wrong.append("url")
     if facts.get("kind", "gotrue") not in KINDS:
         wrong.append("kind")
     if facts.get("keep", "file") not in KEEPS:
@@ -179,6 +185,14 @@ def _profile(name: str, table: Any, place: str) -> Profile:
     if wrong:
         raise ConfigurationError(f"{where}: `{wrong[0]}` is missing or not what it must be.")
     return Profile(name=name, **facts)
+
+
+def _can_be_split(url: str) -> bool:
+    try:
+        urlsplit(url)
+    except ValueError:
+        return False
+    return True
 
 
 def document_of(profiles: Profiles) -> dict[str, Any]:

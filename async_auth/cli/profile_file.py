@@ -13,17 +13,22 @@ import secrets
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import tomli_w
 
 from async_auth.cli.profile import Profiles, document_of, parse_profiles
+from async_auth.core.plain_json import MAX_DEPTH, is_deeper
 from async_auth.errors import ConfigurationError
 from async_auth.stores.folders import make
 from async_auth.stores.os_errors import store_error
+from async_auth.stores.reading import read_bounded
 from async_auth.stores.session_file import guard
 
 MODE = 0o600
+#: Bytes of the file; a profile has some hundred.
+SIZE_MAX = 1024 * 1024
 
 
 def profiles_path() -> Path:
@@ -41,14 +46,29 @@ def read_profiles(path: Path | None = None) -> Profiles:
     """
     path = profiles_path() if path is None else path
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = read_bounded(path, SIZE_MAX)
     except FileNotFoundError:
         return Profiles()
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}. Mend it, or move it away.") from None
     except OSError as error:
         raise store_error("cannot read", path, error) from error
-    return parse_profiles(document, str(path))
+    return parse_profiles(_document(content, path), str(path))
+
+
+def _document(content: bytes, path: Path) -> dict[str, Any]:
+    mend = "Mend it, or move it away."
+    if len(content) > SIZE_MAX:
+        raise ConfigurationError(f"{path} is over {SIZE_MAX} bytes. {mend}")
+    try:
+        document = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is no TOML: {error}. {mend}") from None
+    except (ValueError, RecursionError):
+        # A date that is none, a number of thousands of digits, lists without end.
+        raise ConfigurationError(f"{path} holds values that cannot be read. {mend}") from None
+    if is_deeper(document, MAX_DEPTH):
+        # It could be read, but not be written again.
+        raise ConfigurationError(f"{path} is nested too deeply. {mend}")
+    return document
 
 
 def change_profiles(change: Callable[[Profiles], Profiles], path: Path | None = None) -> Profiles:

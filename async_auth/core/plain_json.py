@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 #: Deeper than anything a server means; far from any interpreter's recursion limit.
 MAX_DEPTH = 100
+#: Bytes, or characters, of a text that is read: as many as the transport reads of an answer, for
+#: whoever brings a transport that knows no bounds.
+MAX_LENGTH = 4 * 1024 * 1024
 #: Digits of the longest whole number that is read; far more than a float has.
 _DIGITS_MAX = 400
 
@@ -28,8 +32,11 @@ def read_json(body: bytes | str) -> Any:
         body: The text, or its bytes in UTF-8, -16 or -32.
 
     Raises:
-        ValueError: It is not JSON, not text, or nested deeper than `MAX_DEPTH`.
+        ValueError: It is not JSON, not text, longer than `MAX_LENGTH`, or nested deeper than
+            `MAX_DEPTH`.
     """
+    if len(body) > MAX_LENGTH:
+        raise ValueError("too long")
     try:
         value = json.loads(
             body, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole
@@ -37,9 +44,38 @@ def read_json(body: bytes | str) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     # The walk costs more than the parsing; few texts have enough brackets to need it.
-    if _brackets(body) > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    if brackets(body) > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         raise ValueError("nested too deeply")
     return value
+
+
+def brackets(body: bytes | str) -> int:
+    """Return how many there are: a text of no more is nested no deeper."""
+    # In UTF-16 and -32 an ASCII character's byte is there just as well.
+    if isinstance(body, bytes):
+        return body.count(b"[") + body.count(b"{")
+    return body.count("[") + body.count("{")
+
+
+def is_deeper(value: Any, limit: int) -> bool:
+    """
+    Say whether mappings and lists are nested more than *limit* deep; it does not recurse.
+
+    Args:
+        value: JSON's own types.
+        limit: How deep it may be; 1 is a list of scalars.
+    """
+    level = [value] if isinstance(value, Mapping | list | tuple) else []
+    for _ in range(limit):
+        if not level:
+            return False
+        level = [
+            member
+            for item in level
+            for member in (item.values() if isinstance(item, Mapping) else item)
+            if isinstance(member, Mapping | list | tuple)
+        ]
+    return bool(level)
 
 
 def number(value: object) -> float | None:
@@ -72,25 +108,3 @@ def _finite(text: str) -> float | None:
 def _whole(text: str) -> int | None:
     # Longer ones Python refuses to convert (its guard against quadratic time).
     return int(text) if len(text) <= _DIGITS_MAX else None
-
-
-def _brackets(body: bytes | str) -> int:
-    # In UTF-16 and -32 an ASCII character's byte is there just as well.
-    if isinstance(body, bytes):
-        return body.count(b"[") + body.count(b"{")
-    return body.count("[") + body.count("{")
-
-
-def _depth(value: Any) -> int:
-    depth = 0
-    level = [value]
-    while level and depth <= MAX_DEPTH:
-        inner: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                inner.extend(item.values())
-            elif isinstance(item, list):
-                inner.extend(item)
-        depth += any(isinstance(item, dict | list) for item in level)
-        level = inner
-    return depth

@@ -10,6 +10,9 @@ import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+#: Characters of a header that is read; the longest date that HTTP knows has 33.
+MAX_LENGTH = 128
+
 _SECONDS = re.compile(r"\d{1,10}(\.\d{1,10})?", re.ASCII)
 _MANY_DIGITS = re.compile(r"\d+", re.ASCII)
 _LONGEST = 1e10
@@ -22,7 +25,7 @@ def parse_http_date(value: str | None) -> float | None:
     Args:
         value: The header's value, if there was one.
     """
-    if value is None:
+    if value is None or len(value) > MAX_LENGTH:
         return None
     try:
         found = parsedate_to_datetime(value.strip())

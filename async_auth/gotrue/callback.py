@@ -17,7 +17,8 @@ from async_auth.gotrue.failures import redirect_error_from
 
 #: What our script says of a fragment that is no error.
 FRAGMENT = "fragment"
-_FIELDS_MAX = 20
+#: Members of its query; GoTrue sends half a dozen.
+FIELDS_MAX = 20
 
 
 @attrs.frozen
@@ -90,7 +91,7 @@ def read_callback(target: str, *, path: str, state: str) -> Callback:
 def _members(query: str) -> dict[str, str] | None:
     """Return the members of a query, or `None` if one stands there twice."""
     try:
-        found = parse_qs(query, keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+        found = parse_qs(query, keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError:
         return None
     if any(len(values) > 1 for values in found.values()):

@@ -7,17 +7,20 @@ error shows what is secret in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
+from async_auth.core.digits import whole_number
 from async_auth.errors import AuthSessionMissing, ConfigurationError
 from async_auth.gotrue.failures import redirect_error_from
 
-#: Longer numbers are no time.
-_DIGITS = 15
+#: Characters of an address that is read: two tokens of the longest kind, and as much beside them.
+ADDRESS_MAX = 256 * 1024
+#: Members of its query, and of its fragment; GoTrue sends a dozen.
+MEMBERS_MAX = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +52,7 @@ def read_redirect(url: str) -> Redirect:
         ApiError: The server, or the provider, refused; its `code` says why.
         ServerUnavailable: It could not do it for now.
         AuthSessionMissing: There is nothing of a sign-in in the address.
-        ConfigurationError: *url* is no address.
+        ConfigurationError: *url* is no address, or one longer than `ADDRESS_MAX`.
     """
     query, fragment = _parts(url)
     members = {**fragment, **query}
@@ -68,15 +71,21 @@ def read_redirect(url: str) -> Redirect:
     raise AuthSessionMissing("Auth session missing! There is none in the address.")
 
 
-def _parts(url: str) -> Iterator[dict[str, str]]:
+def _parts(url: str) -> tuple[dict[str, str], dict[str, str]]:
     if not isinstance(url, str):
         raise ConfigurationError("url must be the address at which the browser ended.")
+    if len(url) > ADDRESS_MAX:
+        raise ConfigurationError(f"url is longer than {ADDRESS_MAX} characters.")
     try:
         parts = urlsplit(url)
+        return _members(parts.query), _members(parts.fragment)
     except ValueError:
         # `from None`: the error shows the address.
         raise ConfigurationError("url is no address that can be read.") from None
-    return (dict(parse_qsl(part, keep_blank_values=True)) for part in (parts.query, parts.fragment))
+
+
+def _members(part: str) -> dict[str, str]:
+    return dict(parse_qsl(part, keep_blank_values=True, max_num_fields=MEMBERS_MAX))
 
 
 def _tokens(members: Mapping[str, str]) -> dict[str, Any]:
@@ -84,6 +93,7 @@ def _tokens(members: Mapping[str, str]) -> dict[str, Any]:
     others = ("expires_in", "type")
     tokens: dict[str, Any] = {k: v for k, v in members.items() if v and k not in others}
     until = tokens.pop("expires_at", "")
-    if until.isascii() and until.isdecimal() and len(until) <= _DIGITS:
-        tokens["expires_at"] = int(until)
+    expires_at = whole_number(until)
+    if expires_at is not None:
+        tokens["expires_at"] = expires_at
     return tokens

@@ -19,11 +19,14 @@ import attrs
 
 from async_auth.errors import ConfigurationError, StoreError
 from async_auth.stores.os_errors import store_error
+from async_auth.stores.reading import read_bounded
 
 if TYPE_CHECKING:
     from async_auth.stores.keyring_entry import KeyringBackend
 
 KEY_BYTES = 32
+#: Bytes of a key file: more than a thousand keys.
+KEY_FILE_MAX = 64 * 1024
 #: What to do about a key that is none.
 HINT = "EncryptionKeys.generate() makes one"
 
@@ -101,7 +104,7 @@ class EncryptionKeys:
         file = Path(path).expanduser()
         try:
             mode = file.stat().st_mode
-            text = file.read_text(encoding="ascii", errors="replace")
+            content = read_bounded(file, KEY_FILE_MAX)
         except FileNotFoundError as error:
             raise StoreError(
                 f"There is no key file {file}; put a key in it ({HINT}), with mode 600.",
@@ -114,7 +117,9 @@ class EncryptionKeys:
                 f"The key file {file} can be used by others (mode {stat.S_IMODE(mode):o}); "
                 "chmod it to 600, and change the key if anybody may have read it."
             )
-        return cls._named(f"The key file {file}", text)
+        if len(content) > KEY_FILE_MAX:
+            raise ConfigurationError(f"The key file {file} is over {KEY_FILE_MAX} bytes.")
+        return cls._named(f"The key file {file}", content.decode("ascii", "replace"))
 
     @classmethod
     def from_keyring(

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from async_auth.errors import StoreError
 from async_auth.ports import ChangeStream, Record
-from async_auth.stores.record_json import UnreadableRecord
+from async_auth.stores.reading import read_bounded
+from async_auth.stores.record_json import RECORD_MAX, UnreadableRecord
 from async_auth.stores.threads import file_threads
 
 #: The fingerprint of no content.
@@ -97,7 +98,7 @@ def read_plain(path: Path) -> bytes | None:
         StoreError: It cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_bounded(path, RECORD_MAX)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -15,8 +15,18 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from async_auth.core.plain_json import MAX_DEPTH, brackets, is_deeper
 from async_auth.errors import StoreError
 from async_auth.ports import Record
+
+#: Bytes of a record. Room for an answer of 4 MiB, written in ASCII; what is longer is neither written
+#: nor read, so nothing is written that cannot be read again.
+RECORD_MAX = 16 * 1024 * 1024
+#: How deep a record's values are nested: twice as deep as what servers may send, which stands in
+#: a session, which stands in a record.
+RECORD_DEPTH_MAX = 2 * MAX_DEPTH
+#: The last generation; Redis believes none with more digits.
+GENERATION_MAX = 10**18 - 1
 
 MEMBERS = frozenset(field.name for field in attrs.fields(Record)) - {"extra"}
 
@@ -68,15 +78,22 @@ def dump_record(record: Record) -> bytes:
     Return the content of the file for *record*.
 
     Raises:
-        StoreError: A value in it has no JSON form.
+        StoreError: A value in it has no JSON form, or it is too large or too deep to be read again.
     """
     try:
+        members = CONVERTER.unstructure(record)
         # ASCII, so that lone surrogates survive; indented, for a person may look.
-        text = json.dumps(CONVERTER.unstructure(record), indent=1)
+        text = json.dumps(members, indent=1)
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(
             f"The record cannot be stored: it has no JSON form ({type(error).__name__})."
         ) from None
+    if not 0 <= record.generation <= GENERATION_MAX:
+        raise StoreError("The record cannot be stored: its generation is none.")
+    if len(text) >= RECORD_MAX:
+        raise StoreError(f"The record cannot be stored: it is over {RECORD_MAX} bytes.")
+    if _is_too_deep(text, members):
+        raise StoreError("The record cannot be stored: it is nested too deeply.")
     return text.encode("ascii") + b"\n"
 
 
@@ -90,13 +107,25 @@ def parse_record(content: bytes) -> Record:
     # `from None`: the original errors carry the content, and so the tokens.
     if not content:
         raise UnreadableRecord("it is empty")
+    if len(content) > RECORD_MAX:
+        raise UnreadableRecord(f"it is over {RECORD_MAX} bytes")
     try:
         members = json.loads(content)
     except (ValueError, RecursionError):
         raise UnreadableRecord("it is not JSON, or not all of it is there") from None
     if not isinstance(members, dict):
         raise UnreadableRecord("it is JSON, but no object")
+    if _is_too_deep(content, members):
+        raise UnreadableRecord("it is nested too deeply")
     try:
-        return CONVERTER.structure(members, Record)
+        record = CONVERTER.structure(members, Record)
     except (TypeError, ValueError, KeyError, AttributeError):
         raise UnreadableRecord("a member of it is missing or of the wrong type") from None
+    if not 0 <= record.generation <= GENERATION_MAX:
+        raise UnreadableRecord("its generation is none")
+    return record
+
+
+def _is_too_deep(text: bytes | str, members: dict[str, Any]) -> bool:
+    # The walk costs more than the parsing; few records have enough brackets to need it.
+    return brackets(text) > RECORD_DEPTH_MAX and is_deeper(members, RECORD_DEPTH_MAX)

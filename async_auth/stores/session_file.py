@@ -25,7 +25,13 @@ from async_auth.stores.flock import try_lock
 from async_auth.stores.generations import check_generation
 from async_auth.stores.losses import Losses
 from async_auth.stores.os_errors import store_error
-from async_auth.stores.record_json import UnreadableRecord, dump_record, parse_record
+from async_auth.stores.reading import read_bounded
+from async_auth.stores.record_json import (
+    RECORD_MAX,
+    UnreadableRecord,
+    dump_record,
+    parse_record,
+)
 
 logger = getLogger("async_auth.stores")
 
@@ -151,13 +157,13 @@ class SessionFile:
 
     def content(self) -> bytes | None:
         """
-        Return the bytes of the file; `None` if there is none.
+        Return the bytes of the file; `None` if there is none, and of one that is too large the first.
 
         Raises:
             StoreError: It cannot be read, or its folder is gone.
         """
         try:
-            return self.path.read_bytes()
+            return read_bounded(self.path, RECORD_MAX)
         except FileNotFoundError as error:
             # "No session" signs out whoever hears it. A folder that is gone does not say that.
             if self.path.parent.is_dir():

@@ -136,3 +136,23 @@ def test_for_people():
         Profile(name="a", kind="supertokens", url="http://u:p@127.0.0.1:9").host,
         HOME.system,
     )
+
+
+@pytest.mark.parametrize(
+    "member, value",
+    [
+        ("url", "http://[x"),
+        ("url", "https://x.example\x1b[2J"),
+        ("account", "ada\x07@example.com"),
+        ("account", "ada\u202e@example.com"),
+        ("base_path", "/a\nb"),
+    ],
+)
+def test_what_cannot_be_shown_is_named_and_not_shown(member, value):
+    """No address that breaks a command, nothing that a terminal obeys."""
+    table = {"kind": "gotrue", "url": "https://x.example", member: value}
+
+    with pytest.raises(ConfigurationError, match=f"`{member}` is missing or not") as caught:
+        parse_profiles({"profiles": {"work": table}}, "the file")
+
+    assert caught.value.message.isprintable()

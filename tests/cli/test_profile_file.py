@@ -117,3 +117,25 @@ def test_a_folder_that_is_not_ours(path, monkeypatch):
 
     with pytest.raises(StoreError, match="this user may not write there"):
         prepare()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a = " + b"[" * 100_000,
+        b"[[a" + b".a" * 100_000 + b"]]",
+        b"a = " + b"9" * 9000,
+        b"a = 2020-02-31",
+        b"a = 1" + b" " * profile_file.SIZE_MAX,
+    ],
+    ids=["lists without end", "tables without end", "a long number", "no date", "too large"],
+)
+def test_what_toml_cannot_hold_is_one_error(path, content):
+    """Whatever is in the file, a command ends with a sentence about it, and the file stays."""
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match="Mend it, or move it away"):
+        change_profiles(lambda known: known)
+
+    assert content == path.read_bytes()

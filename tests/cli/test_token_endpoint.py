@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from async_auth import errors
-from async_auth.cli.token_endpoint import serving
+from async_auth.cli.token_endpoint import BODY_MAX, serving
 from async_auth.session import AccessToken
 
 
@@ -167,6 +167,13 @@ async def test_a_refused_token_that_is_no_text(place, tokens, caplog, body, kind
     ):
         assert (200, "first\n") == (answer.status, await answer.text())
     assert [] == caplog.records
+
+
+async def test_a_refused_token_may_be_long(ask, tokens):
+    """As long as any that a server takes; what is longer is not read."""
+    assert 200 == (await ask("POST", data="x" * BODY_MAX))[0]
+    assert 413 == (await ask("POST", data="x" * (BODY_MAX + 1)))[0]
+    assert ["x" * BODY_MAX] == tokens.rejected
 
 
 async def test_what_is_allowed_is_said(ask, place):

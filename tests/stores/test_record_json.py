@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from async_auth.errors import StoreError
 from async_auth.ports import RECORD_VERSION, Record
 from async_auth.stores.record_json import (
+    GENERATION_MAX,
     MEMBERS,
     UnreadableRecord,
     dump_record,
@@ -32,7 +33,7 @@ OBJECTS = st.dictionaries(st.text(), JSON, max_size=4)
 @given(
     st.builds(
         Record,
-        generation=st.integers(min_value=1),
+        generation=st.integers(min_value=0, max_value=GENERATION_MAX),
         sign_in_id=st.text(),
         session=OBJECTS,
         version=st.integers(),

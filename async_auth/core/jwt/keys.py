@@ -15,6 +15,9 @@ from async_auth.errors import ConfigurationError
 
 #: RFC 7518 section 3.3: nothing shorter may sign.
 RSA_BITS_MIN = 2048
+#: Characters of a number of a public key in base64url: those of a modulus of 16384 bits. What a
+#: signature costs grows with its key; OpenSSL takes no longer one either.
+NUMBER_MAX = 2731
 
 #: What may sign what: the key type (RFC 7518 section 6.1) and, where there is one, its curve.
 #: One algorithm has one key type, so a public key can never be taken for an HMAC secret.
@@ -35,6 +38,8 @@ Key = str | bytes | Mapping[str, Any]
 #: One key, several, or a JWK set (`{"keys": […]}`).
 Keys = Key | Iterable[Key]
 
+#: The members of a JWK that are numbers of its public half (RFC 7518 sections 6.2.1 and 6.3.1).
+_PUBLIC_NUMBERS = ("n", "e", "x", "y")
 #: The members of a JWK that belong to its private half (RFC 7518 sections 6.2.2 and 6.3.2).
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 
@@ -184,6 +189,8 @@ def _flatten(keys: Keys) -> Sequence[Key]:
 def _prepared(key: Key, algorithm: str) -> Any:
     from jose import jwk
 
+    if KEY_TYPES[algorithm][0] != "oct" and _is_oversized(key):
+        return None
     try:
         # jose cannot verify with a private key, only with its public half.
         ready: Any = jwk.construct(public_half(key) if isinstance(key, Mapping) else key, algorithm)
@@ -195,6 +202,12 @@ def _prepared(key: Key, algorithm: str) -> Any:
         # A broken key in a set must not keep its neighbours from being tried.
         return None
     return ready
+
+
+def _is_oversized(key: Key) -> bool:
+    # Before any of it becomes a number, which takes longer than in proportion to its length.
+    numbers = [key.get(name) for name in _PUBLIC_NUMBERS] if isinstance(key, Mapping) else [key]
+    return any(len(value) > NUMBER_MAX for value in numbers if isinstance(value, str | bytes))
 
 
 def _verifies(ready: Any, signing_input: bytes, signature: bytes) -> bool:

@@ -21,6 +21,10 @@ SameSite = Literal["lax", "strict", "none"]
 #: Which cookie a browser replaces: name, path and domain (RFC 6265 section 5.3 step 11).
 CookieKey = tuple[str, str, str]
 
+#: Characters of a request's `Cookie` headers together; servers stop at 8 to 64 KiB anyway. Of a
+#: request with more none is read: what is cut off might be the one that counts.
+MAX_LENGTH = 64 * 1024
+
 #: The last second of the year 9999: RFC 6265 section 5.1.1 knows years of four digits.
 _LATEST = 253402300799
 
@@ -31,8 +35,12 @@ def parse_cookies(headers: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
     Args:
         headers: The values of its `Cookie` headers; HTTP/2 may split them (RFC 9113 section
-            8.2.3). What is no cookie in them is passed over.
+            8.2.3). What is no cookie in them is passed over, and so is all of it where it is
+            longer than `MAX_LENGTH`.
     """
+    headers = tuple(headers)
+    if sum(map(len, headers)) > MAX_LENGTH:
+        return ()
     return tuple(
         (name.strip(" \t"), decode_value(value.strip(" \t")))
         for header in headers

@@ -16,6 +16,8 @@ from async_auth.ports import Change
 
 #: Digits of the largest generation that is believed; Lua and JSON keep none this long.
 DIGITS = 18
+#: Bytes of the longest sign-in id that is believed. Ours have 32; each is kept in memory.
+SIGN_IN_ID_MAX = 1024
 
 
 @attrs.frozen
@@ -76,7 +78,7 @@ def parse_message(key: str, message: bytes) -> Change:
 
 def parse_facts(key: str, generation: bytes | None, sign_in_id: bytes | None) -> Change:
     """Return the change to this generation and sign-in; to what must be looked at, if it is none."""
-    if generation is None or sign_in_id is None:
+    if generation is None or sign_in_id is None or len(sign_in_id) > SIGN_IN_ID_MAX:
         return Change(key=key)
     if not (generation.isdigit() and len(generation) <= DIGITS and int(generation)):
         return Change(key=key)
