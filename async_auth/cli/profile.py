@@ -155,7 +155,7 @@ def parse_profiles(document: Mapping[str, Any], place: str) -> Profiles:
     """
     tables = document.get("profiles", {})
     default = document.get("default", DEFAULT)
-    if not isinstance(tables, Mapping) or not isinstance(default, str):
+    if not isinstance(tables, Mapping) or not isinstance(default, str) or not default.isprintable():
         raise ConfigurationError(f"{place}: `profiles` must be tables, and `default` a name.")
     return Profiles(
         default=default,
@@ -165,26 +165,36 @@ def parse_profiles(document: Mapping[str, Any], place: str) -> Profiles:
 
 
 def _profile(name: str, table: Any, place: str) -> Profile:
-    where = f"{place}: [profiles.{name}]"
     if not NAME.fullmatch(name) or not isinstance(table, Mapping):
-        raise ConfigurationError(f"{where} is no table with the name of a profile.")
+        shown = name if name.isprintable() else repr(name)
+        raise ConfigurationError(
+            f"{place}: [profiles.{shown}] is no table with the name of a profile."
+        )
     texts = ("kind", "url", "base_path", "sign_in_path", "api_key", "account", "keep")
     facts = {member: table[member] for member in texts if member in table}
-    wrong = [member for member, value in facts.items() if not isinstance(value, str)]
-    wrong += [member for member in ("kind", "url") if member not in facts]
-    # They go to a terminal, which obeys what it cannot show.
-    wrong += [
-        name for name, value in facts.items() if name not in wrong and not value.isprintable()
-    ]
-    if "url" not in wrong and not _can_be_split(facts["url"]):
-        wrong.append("url")
-    if facts.get("kind", "gotrue") not in KINDS:
-        wrong.append("kind")
-    if facts.get("keep", "file") not in KEEPS:
-        wrong.append("keep")
+    wrong = next((name for name in ("kind", "url") if name not in facts), None)
+    wrong = wrong or next(
+        (name for name, value in facts.items() if not _is_good(name, value)), None
+    )
     if wrong:
-        raise ConfigurationError(f"{where}: `{wrong[0]}` is missing or not what it must be.")
+        raise ConfigurationError(
+            f"{place}: [profiles.{name}]: `{wrong}` is missing or not what it must be."
+        )
     return Profile(name=name, **facts)
+
+
+def _is_good(name: str, value: object) -> bool:
+    # They go to a terminal, which obeys what it cannot show.
+    if not isinstance(value, str) or not value.isprintable():
+        return False
+    match name:
+        case "kind":
+            return value in KINDS
+        case "keep":
+            return value in KEEPS
+        case "url":
+            return _can_be_split(value)
+    return True
 
 
 def _can_be_split(url: str) -> bool:

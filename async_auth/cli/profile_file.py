@@ -27,8 +27,10 @@ from async_auth.stores.reading import read_bounded
 from async_auth.stores.session_file import guard
 
 MODE = 0o600
+#: Dots on one line: `tomllib` takes a minute for a name of a hundred thousand parts.
+DOTS_MAX = MAX_DEPTH
 #: Bytes of the file; a profile has some hundred.
-SIZE_MAX = 1024 * 1024
+SIZE_MAX = 256 * 1024
 
 
 def profiles_path() -> Path:
@@ -58,6 +60,8 @@ def _document(content: bytes, path: Path) -> dict[str, Any]:
     mend = "Mend it, or move it away."
     if len(content) > SIZE_MAX:
         raise ConfigurationError(f"{path} is over {SIZE_MAX} bytes. {mend}")
+    if any(line.count(b".") > DOTS_MAX for line in content.splitlines()):
+        raise ConfigurationError(f"{path} is nested too deeply. {mend}")
     try:
         document = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

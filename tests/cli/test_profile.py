@@ -146,6 +146,8 @@ def test_for_people():
         ("account", "ada\x07@example.com"),
         ("account", "ada\u202e@example.com"),
         ("base_path", "/a\nb"),
+        ("kind", ["gotrue"]),
+        ("keep", {"file": 1}),
     ],
 )
 def test_what_cannot_be_shown_is_named_and_not_shown(member, value):

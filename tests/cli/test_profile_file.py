@@ -124,11 +124,19 @@ def test_a_folder_that_is_not_ours(path, monkeypatch):
     [
         b"a = " + b"[" * 100_000,
         b"[[a" + b".a" * 100_000 + b"]]",
+        b"[[a" + b".a" * 99 + b"]]\nb" + b".b" * 99 + b"=1",
         b"a = " + b"9" * 9000,
         b"a = 2020-02-31",
         b"a = 1" + b" " * profile_file.SIZE_MAX,
     ],
-    ids=["lists without end", "tables without end", "a long number", "no date", "too large"],
+    ids=[
+        "lists without end",
+        "tables without end",
+        "deep tables",
+        "a long number",
+        "no date",
+        "too large",
+    ],
 )
 def test_what_toml_cannot_hold_is_one_error(path, content):
     """Whatever is in the file, a command ends with a sentence about it, and the file stays."""

@@ -238,6 +238,7 @@ LIMITS = {
 }
 #: Those with a test of their own below, or elsewhere.
 OTHERS = {
+    "async_auth.cli.profile_file.DOTS_MAX",
     "async_auth.cli.profile_file.SIZE_MAX",
     "async_auth.jwks.KEYS_MAX",
     "async_auth.jwks.SET_MAX",
@@ -294,6 +295,17 @@ def test_the_file_of_the_profiles_has_its_size_and_no_more(tmp_path):
     assert "a" == read_profiles(path).default
     path.write_bytes(b"default = 'a'".ljust(limit + 1))
     with pytest.raises(AuthError, match=f"over {limit} bytes"):
+        read_profiles(path)
+
+
+def test_a_name_in_the_file_of_the_profiles_has_so_many_parts_and_no_more(tmp_path):
+    """Dots in a text are counted as well; nobody has as many there."""
+    limit, path = value_of("async_auth.cli.profile_file.DOTS_MAX"), tmp_path / "profiles.toml"
+
+    path.write_text(f"x = '{'.' * limit}'\ny = '.'\n")
+    read_profiles(path)
+    path.write_text(f"x = '{'.' * (limit + 1)}'")
+    with pytest.raises(AuthError, match="nested too deeply"):
         read_profiles(path)
 
 
