@@ -7,13 +7,19 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import aioresponses
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from async_auth.core.policy import RefreshPolicy
 from async_auth.gotrue.client import GoTrueClient
@@ -160,6 +166,72 @@ def make_key(key_pool) -> Callable[[], Any]:
         return key_pool[number]
 
     return make
+
+
+#: Everything that a certificate may say of the use of its key.
+KEY_USES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
+
+class Authority:
+    """A certificate authority that nobody trusts but those who are told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "authority.pem"
+        self._folder = folder
+        self._key, self._name = ec.generate_private_key(ec.SECP256R1()), name_of("authority")
+        self.file.write_bytes(self._certificate("authority", self._key, ca=True))
+
+    def trusted(self) -> ssl.SSLContext:
+        """Return a client's context that trusts it."""
+        return ssl.create_default_context(cafile=self.file)
+
+    def server(self, name: str, *, ends: timedelta = timedelta(days=1)) -> ssl.SSLContext:
+        """Return a server's context with a certificate for *name*, which *ends* from now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        file = self._folder / "server.pem"
+        file.write_bytes(private + self._certificate(name, key, ends=ends))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
+
+    def _certificate(
+        self, name: str, key: Any, *, ca: bool = False, ends: timedelta = timedelta(days=1)
+    ) -> bytes:
+        now, address = datetime.now(UTC), name.replace(".", "").isdigit()
+        shown = x509.IPAddress(ip_address(name)) if address else x509.DNSName(name)
+        public, ours = key.public_key(), self._key.public_key()
+        # What a strict reader wants to see, as Python is from 3.13 on.
+        uses = dict.fromkeys(KEY_USES, False) | {"key_cert_sign": ca, "digital_signature": not ca}
+        found = (
+            x509.CertificateBuilder(self._name, name_of(name), public, x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=2))
+            .not_valid_after(now + ends)
+            .add_extension(x509.SubjectAlternativeName([shown]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.KeyUsage(**uses), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), critical=False)
+        )
+        return found.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def name_of(name: str) -> x509.Name:
+    """Return a name as certificates write it."""
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Make a certificate authority."""
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 class Wire:

@@ -11,6 +11,7 @@ import typing
 
 if typing.TYPE_CHECKING:
     from async_auth.testing.event_recorder import EventRecorder
+    from async_auth.testing.fault_proxy import FaultProxy
     from async_auth.testing.gotrue_server import GoTrueServer
     from async_auth.testing.manual_clock import ManualClock
     from async_auth.testing.memory_keyring import MemoryKeyring
@@ -22,6 +23,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "EthereumWallet",
     "EventRecorder",
+    "FaultProxy",
     "GoTrueServer",
     "ManualClock",
     "MemoryKeyring",
@@ -34,6 +36,7 @@ __all__ = [
 _HOMES = {
     "EthereumWallet": "async_auth.testing.web3.wallets",
     "EventRecorder": "async_auth.testing.event_recorder",
+    "FaultProxy": "async_auth.testing.fault_proxy",
     "GoTrueServer": "async_auth.testing.gotrue_server",
     "ManualClock": "async_auth.testing.manual_clock",
     "MemoryKeyring": "async_auth.testing.memory_keyring",

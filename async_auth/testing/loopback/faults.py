@@ -70,10 +70,15 @@ class Fault:
 
     def meets(self, path: str, query: Mapping[str, str]) -> bool:
         """Return whether a request to *path* with *query* is one for this fault."""
-        wanted, _, members = self.path.partition("?")
-        return wanted in (path, ANY_PATH) and all(
-            query.get(name) == value for name, value in parse_qsl(members)
-        )
+        return is_met_by(self.path, path, query)
+
+
+def is_met_by(wanted: str, path: str, query: Mapping[str, str]) -> bool:
+    """Return whether a request to *path* with *query* is one to *wanted*, as faults word it."""
+    wanted, _, members = wanted.partition("?")
+    return wanted in (path, ANY_PATH) and all(
+        query.get(name) == value for name, value in parse_qsl(members)
+    )
 
 
 @attrs.define
