@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import subprocess
 import sys
+from types import MappingProxyType
 
 import pytest
 
@@ -117,6 +120,14 @@ def test_hs256_is_deterministic_and_verifies() -> None:
     assert check(signed(CLAIMS)) == CLAIMS
 
 
+def test_the_text_is_compact_and_its_claims_keep_their_order() -> None:
+    """The header's members are sorted, the claims stand as they were given."""
+    header, claims, _ = jwt.sign({"z": 1, "a": "ö"}, SECRET, algorithm="HS256").split(".")
+
+    assert segment(b'{"alg":"HS256","typ":"JWT"}') == header
+    assert segment(b'{"z":1,"a":"\\u00f6"}') == claims
+
+
 def test_es256_verifies_with_the_public_half_and_the_set() -> None:
     """A private JWK signs; its public half verifies, alone or in a JWK set."""
     token = jwt.sign(CLAIMS, EC_KEY, algorithm="ES256", headers={"kid": "e"})
@@ -181,6 +192,65 @@ def test_a_public_key_is_never_an_hmac_secret() -> None:
             check(token, keys)
 
 
+@pytest.mark.parametrize(
+    "operations, serves",
+    [(["verify"], True), (["sign", "verify"], True), (["sign"], False), ("verify", False)],
+)
+@pytest.mark.parametrize("prepare", [dict, jwt.PreparedKey])
+def test_key_ops_say_whether_a_key_may_verify(operations: object, serves: object, prepare) -> None:
+    """RFC 7517 section 4.3, for keys that are prepared and those that are not."""
+    token = jwt.sign(CLAIMS, EC_KEY, algorithm="ES256")
+    key = prepare({**jwt.public_half(EC_KEY), "key_ops": operations})
+
+    if serves:
+        assert check(token, key) == CLAIMS
+    else:
+        with pytest.raises(UnknownKey):
+            check(token, key)
+
+
+@pytest.mark.parametrize("key", ["", b"", {"kty": "oct", "k": ""}])
+def test_an_empty_secret_verifies_nothing(key: Key) -> None:
+    """Anybody can sign with that."""
+    unsigned = forged({"alg": "HS256"}).rstrip(".")
+    signature = hmac.digest(b"", unsigned.encode(), hashlib.sha256)
+
+    with pytest.raises(BadSignature):
+        check(f"{unsigned}.{segment(signature)}", [key])
+
+
+@pytest.mark.parametrize("kind", [jwt.PreparedKey, MappingProxyType])
+def test_any_mapping_is_a_key_to_sign_with(kind) -> None:
+    """A key that was prepared, or one that nobody may change."""
+    token = jwt.sign(CLAIMS, kind(EC_KEY), algorithm="ES256")
+
+    assert check(token, kind(jwt.public_half(EC_KEY))) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "-----BEGIN PUBLIC KEY-----\nx",
+        "\n ssh-rsa AAAA",
+        "ecdsa-sha2-nistp256 AAAA",
+        json.dumps(EC_KEY),
+        '{"keys": []}',
+    ],
+)
+def test_a_key_of_another_kind_is_no_secret(secret: str) -> None:
+    """A public key is known to everybody; whoever gives one as a secret is told."""
+    with pytest.raises(ConfigurationError, match="public or private key"):
+        jwt.PreparedKey.from_secret(secret)
+
+
+@pytest.mark.parametrize("secret", ['{"a": 1}', '["kty", "keys"]', "my ssh-rsa", "5"])
+def test_a_secret_may_look_like_anything_else(secret: str) -> None:
+    """JSON that is no key, or a word inside: it verifies what it signed."""
+    key = jwt.PreparedKey.from_secret(secret)
+
+    assert check(jwt.sign(CLAIMS, key, algorithm="HS256"), key) == CLAIMS
+
+
 def test_a_key_of_another_name_is_not_tried() -> None:
     """A `kid` that is not in the set means that the set is old, not that somebody forged."""
     token = jwt.sign(CLAIMS, EC_KEY, algorithm="ES256", headers={"kid": "new"})
@@ -215,6 +285,26 @@ def test_expiry_has_no_leeway_unless_asked() -> None:
     with pytest.raises(TokenExpired):
         check(token, now=NOW + 60)
     assert check(token, now=NOW + 64, leeway=5) == CLAIMS
+
+
+def test_an_expired_token_is_taken_where_that_is_allowed() -> None:
+    """Its signature and its other times count all the same."""
+    assert check(signed(CLAIMS), now=NOW + 99, allow_expired=True) == CLAIMS
+    with pytest.raises(BadSignature):
+        check(signed(CLAIMS), "another", now=NOW + 99, allow_expired=True)
+    with pytest.raises(TokenNotYetValid):
+        check(signed({"exp": NOW - 1, "nbf": NOW + 1}), allow_expired=True)
+
+
+def test_times_are_checked_alone_by_the_same_rules() -> None:
+    """For a token that was verified before: no leeway, and no expiry allowed, unless asked for."""
+    jwt.check_times({"exp": NOW}, now=NOW - 0.001)
+    jwt.check_times({"exp": NOW}, now=NOW, leeway=0.1)
+    jwt.check_times({"exp": NOW}, now=NOW, allow_expired=True)
+    with pytest.raises(TokenExpired):
+        jwt.check_times({"exp": NOW}, now=NOW)
+    with pytest.raises(TokenNotYetValid):
+        jwt.check_times({"nbf": NOW}, now=NOW - 0.1)
 
 
 def test_a_token_without_exp_never_expires_unless_exp_is_required() -> None:

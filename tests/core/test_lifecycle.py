@@ -304,3 +304,64 @@ def test_a_session_needs_a_refresh_once_in_its_life(changes, every):
 
     assert pytest.approx(0 if every is None else 1 / every) == found.refreshes_per_second
     assert 0 == Lifecycle().refreshes_per_second
+
+
+def test_a_good_refresh_waits_for_the_least_interval_only():
+    """Where that is nothing, the next one may come at once; a repeated answer waits."""
+    before = lifecycle(min_interval=0)
+    after = before.refreshed(session(at=NOW + 5), now=NOW + 5, u=0.5, u_backoff=1.0)
+
+    assert (NOW + 5, 0) == (after.not_before, after.stale)
+    assert NOW + 6 == after.refreshed(session(at=NOW + 5), now=NOW + 5, u=0, u_backoff=1).not_before
+
+
+def test_a_refresh_keeps_the_policy_and_the_draw():
+    """The times of the manager go on, and the jitter is the new token's."""
+    before = lifecycle(margin=7)
+    after = before.refreshed(session(at=NOW + 5), now=NOW + 5, u=0.5, u_backoff=0.0)
+
+    assert (before.policy, 0.5) == (after.policy, after.u)
+
+
+@pytest.mark.parametrize(
+    "before, after, stale",
+    [
+        (None, 3600.0, 0),
+        (None, 0.0, 1),
+        (None, None, 0),
+        (3600.0, None, 0),
+        (None, 0.001, 0),
+        (3600.0, 3600.0, 1),
+    ],
+)
+def test_what_counts_as_a_gain(before, after, stale):
+    """A later expiry that has not passed, or none at all; without a session, any to come."""
+    first = Lifecycle() if before is None else lifecycle(before)
+    found = first.refreshed(session(after), now=NOW, u=0.0, u_backoff=0.0)
+
+    assert stale == found.stale
+
+
+@pytest.mark.parametrize("left, pause", [(0.5, 0.25), (0, 4), (-1, 4), (100, 4), (1, 0.5)])
+def test_a_wait_never_takes_more_than_half_of_what_is_left(left, pause):
+    """Once nothing is left, it is the back-off's; here the third of a policy without an interval."""
+    failing = attrs.evolve(lifecycle(10, min_interval=0), failures=2)
+    found = failing.failed(ServerUnavailable("x"), now=NOW + 10 - left, u=1.0)
+
+    assert pytest.approx(pause) == found.not_before - (NOW + 10 - left)
+
+
+def test_a_rejection_keeps_the_policy():
+    """The next sign-in is held by the same times."""
+    policy = RefreshPolicy(margin=7)
+
+    assert policy == Lifecycle(policy=policy).rejected(RefreshRejected("x")).policy
+
+
+def test_a_clock_that_was_set_moves_the_end_of_the_refresh_token():
+    """As every other moment of the session."""
+    before = attrs.evolve(session(), refresh_expires_at=NOW + 9000)
+
+    shifted = Lifecycle().signed_in(before, u=0.0).shifted(-100.0)
+
+    assert NOW + 8900 == shifted.session.refresh_expires_at

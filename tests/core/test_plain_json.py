@@ -18,19 +18,21 @@ def test_what_is_no_json_is_a_value_error(body: bytes | str) -> None:
         read_json(body)
 
 
-@pytest.mark.parametrize("open_", ["[", '{"a":'])
+@pytest.mark.parametrize("open_, close", [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 100_000])
-def test_deep_nesting_is_a_value_error(open_: str, depth: int) -> None:
+@pytest.mark.parametrize("kind", [str, str.encode])
+def test_deep_nesting_is_a_value_error(open_: str, close: str, depth: int, kind: object) -> None:
     """Nesting beyond the limit is refused, even where the parser itself gives up."""
-    close = "]" if open_ == "[" else "}"
     with pytest.raises(ValueError, match="deep"):
-        read_json((open_ * depth + "1" + close * depth).encode())
+        read_json(kind(open_ * depth + "1" + close * depth))  # type: ignore[operator]  # both take a str
 
 
 def test_the_deepest_allowed_nesting_is_read() -> None:
     """The limit itself is allowed, and width is no depth."""
     deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert deep == json.dumps(read_json(deep))
+    beside = f"[[], {deep[1:-1]}]"
+    assert beside == json.dumps(read_json(beside))
     assert [[]] * 1000 == read_json(json.dumps([[]] * 1000))
 
 
@@ -81,6 +83,19 @@ def test_plain_refuses_what_json_cannot_say() -> None:
     """An object of a foreign class is a TypeError, not silently something else."""
     with pytest.raises(TypeError):
         plain({"a": object()})
+
+
+def test_plain_is_a_copy_of_jsons_own_types() -> None:
+    """Other kinds of the same become lists and dicts of their own; the rest is as it was."""
+    inner = {"b": 1.5}
+    copy = plain({"a": (inner, None, True)})
+    assert {"a": [{"b": 1.5}, None, True]} == copy
+    assert copy["a"][0] is not inner
+
+
+def test_numbers_are_read_as_they_stand() -> None:
+    """Fractions too, and whole numbers up to hundreds of digits."""
+    assert [1.5, int("9" * 400), None] == read_json(f"[1.5, {'9' * 400}, {'9' * 401}]")
 
 
 def test_a_whole_number_too_long_for_python_costs_only_itself():

@@ -68,7 +68,7 @@ def test_a_spread_is_a_part_of_the_life_instead_of_the_jitter(spread, life, most
     assert pytest.approx(most / 2, abs=0.06) == policy.jitter_for(life, 0.5)
 
 
-@pytest.mark.parametrize("spread", [-0.1, 0.51, math.nan, math.inf, "wide", True])
+@pytest.mark.parametrize("spread", [-0.1, 0.51, math.nan, math.inf, "wide", True, False])
 def test_a_spread_is_a_part_up_to_a_half(spread):
     """More would refresh more than twice as often as need be."""
     with pytest.raises(ConfigurationError, match="spread"):

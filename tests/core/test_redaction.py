@@ -59,6 +59,11 @@ def test_other_text_stays(text: str) -> None:
     assert text == redact(text, ["", None, "hunter22"])
 
 
+def test_every_occurrence_goes() -> None:
+    """However many there are, and what stands between them stays."""
+    assert "a [redacted] b [redacted] c" == redact("a hunter22 b hunter22 c", ["hunter22"])
+
+
 def test_overlapping_secrets_go_whole() -> None:
     """Where one secret begins inside another, nothing of either is left."""
     assert "a [redacted] b" == redact("a hunter22password b", ["hunter22pass", "22password"])
@@ -67,6 +72,16 @@ def test_overlapping_secrets_go_whole() -> None:
 def test_a_short_secret_goes_only_where_it_stands_alone() -> None:
     """A one-letter password does not take every such letter out of the text."""
     assert "the letter [redacted]" == redact("the letter e", ["e"])
+
+
+def test_a_secret_that_no_url_can_hold_goes_too() -> None:
+    """A lone surrogate has no percent-encoding; that hinders nobody from finding it."""
+    assert "bad [redacted]" == redact("bad \ud800abcd", ["\ud800abcd"])
+
+
+def test_a_secret_of_four_letters_goes_inside_a_word_too() -> None:
+    """Four letters are rare enough to be no accident."""
+    assert "x[redacted]y" == redact("xhushy", ["hush"])
 
 
 def test_safe_text_is_one_printable_line() -> None:
@@ -78,6 +93,7 @@ def test_safe_text_is_bounded() -> None:
     """A long text is cut after redaction, a very long one left out, so no secret is cut in two."""
     assert "aaaaaaaaa…" == safe_text("a" * 100, limit=10)
     assert "[redacted]" == safe_text("hunter22", ["hunter22"], limit=10)
+    assert 300 == len(safe_text("a" * LONGEST_TEXT))
     assert "(4097 characters left out)" == safe_text("a" * (LONGEST_TEXT + 1))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +27,25 @@ SUNDAY = 784111777.0  # RFC 9110's own example
 )
 def test_all_three_forms_of_date(text: str) -> None:
     """The three forms of RFC 9110 section 5.6.7 are the same moment."""
+    assert SUNDAY == parse_http_date(text)
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put this machine nine hours ahead of GMT."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 GMT", "6 Nov 1994 08:49:37 -0000"],
+)
+def test_dates_are_in_gmt_wherever_we_are(text: str, tokyo: None) -> None:
+    """A date that names no zone is GMT as well, not this machine's time."""
     assert SUNDAY == parse_http_date(text)
 
 

@@ -15,7 +15,13 @@ def check(url, **options):
 
 @pytest.mark.parametrize(
     "url",
-    ["https://example.com/a?b=c", "http://localhost:1", "http://[::1]/", "http://127.0.0.1/k"],
+    [
+        "https://example.com/a?b=c",
+        "https://example.com/X",
+        "http://localhost:1",
+        "http://[::1]/",
+        "http://127.0.0.1/k",
+    ],
 )
 def test_good_urls_are_returned_as_they_are(url):
     """Https goes anywhere, plain http to this machine."""

@@ -94,6 +94,32 @@ def test_cookies_keep_their_order_and_number():
     assert (("a", "1"), ("b", "2"), ("a", "1"), ("b", "3=4")) == parse_cookies(headers)
 
 
+def test_half_of_a_surrogate_pair_becomes_a_question_mark():
+    """Text that no encoding can hold does not break the answer that it stands in."""
+    assert "a%3Fb" == encode_value("a\ud800b")
+
+
+def test_only_blanks_and_tabs_are_around_a_cookie():
+    """Whatever else Python calls a space belongs to it (RFC 6265 section 5.2)."""
+    expected = (("\xa0a", "\xa01"), ("X", "X"))
+
+    assert expected == parse_cookies([" \xa0a\t=\xa01 ", "\tX = X\t"])
+
+
+@pytest.mark.parametrize(
+    "line, key",
+    [
+        ("c=1", ("c", "", "")),
+        ("c=a=b; Path=/a=b; Secure", ("c", "/a=b", "")),
+        (" c = 1 ; PATH = /p ; domain=.Example.COM ", ("c", "/p", ".example.com")),
+        ("", ("", "", "")),
+    ],
+)
+def test_which_cookie_a_line_replaces(line, key):
+    """Its name, path and domain, however it is written; nothing where it names none."""
+    assert key == key_of_line(line)
+
+
 def test_a_line_has_every_attribute():
     """Attributes stand in the order of their names."""
     expected = (

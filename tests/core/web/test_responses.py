@@ -47,7 +47,9 @@ def test_a_response_of_any_framework(make, outgoing):
     )
 
 
-@pytest.mark.parametrize("response", [None, object(), SimpleNamespace(headers={})])
+@pytest.mark.parametrize(
+    "response", [None, object(), SimpleNamespace(headers={}), SimpleNamespace(headers=[])]
+)
 def test_what_is_no_response(response, outgoing):
     """It is refused by its name: a plain mapping cannot have two cookies."""
     with pytest.raises(ConfigurationError, match="response must be"):
