@@ -283,6 +283,20 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-W", "error", str(TESTS / "servers" / "soak"), *session.posargs)
 
 
+@nox.session(python=NEWEST, requires=["wheel"], default=False)
+def mutation(session: nox.Session) -> None:
+    """
+    Break the code in thousands of places and see the tests notice; it takes hours.
+
+    `-- core gotrue` tries some parts, `-- engine --share 0.25` a sample of one; what was killed
+    before is not tried again unless its function has changed.
+    """
+    install_wheel(session, *group("mutation"))
+    session.run(
+        "python", str(TESTS / "mutation"), f"--folder={CACHE / 'mutation'}", *session.posargs
+    )
+
+
 @nox.session(python=NEWEST, requires=["wheel"])
 def bench(session: nox.Session) -> None:
     """Run every benchmark in its quick mode, so that none rots; `-- --full` measures."""
