@@ -20,6 +20,7 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import settings
 
 from async_auth.core.policy import RefreshPolicy
 from async_auth.gotrue.client import GoTrueClient
@@ -27,6 +28,10 @@ from async_auth.http_messages import Request, Response
 from async_auth.testing import EventRecorder, GoTrueServer, ManualClock
 from async_auth.testing.supertokens.keys import make_private_key
 from async_auth.transport import AiohttpTransport
+
+# How long an example takes is no property of ours: on a busy machine all of them are late.
+settings.register_profile("async_auth", settings(), deadline=None)
+settings.load_profile("async_auth")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -141,10 +141,17 @@ async def test_a_notebook_that_is_never_closed_ends_without_a_word(run_script, g
 
 
 async def test_a_notebook_that_ends_in_the_midst_of_a_refresh_ends_without_a_word(
-    run_script, gotrue
+    run_script, gotrue, tmp_path
 ):
     """The connection is open and the lock is held; nothing is printed, nothing hangs."""
     gotrue.faults.add(REFRESH, delay=600)
+
+    async def tell_that_it_was_sent():
+        while not gotrue.counts[REFRESH]:  # noqa: ASYNC110 - a count sets no event
+            await asyncio.sleep(0.01)
+        (tmp_path / "sent").touch()
+
+    telling = asyncio.create_task(tell_that_it_was_sent())
     lines = await run_script("""
         cell = notebook()
         client = GoTrueClient(url, store=FileStore(folder))
@@ -153,12 +160,14 @@ async def test_a_notebook_that_ends_in_the_midst_of_a_refresh_ends_without_a_wor
             global task
             task = asyncio.create_task(client.refresh_session())
             task._log_destroy_pending = False  # the user's own task, and not the matter
-            await asyncio.sleep(0.1)
+            while not os.path.exists(os.path.join(folder, os.pardir, "sent")):
+                await asyncio.sleep(0.01)
 
         cell(client.sign_in_with_password(**account))
         cell(leave())
         print("left")
     """)
+    await telling
 
     assert ["left"] == lines
     assert 1 == gotrue.counts[REFRESH]
