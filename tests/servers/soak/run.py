@@ -31,8 +31,8 @@ PATIENCE = 60.0
 COUNTS = {"tasks": Limit(floor=12), "fds": Limit(floor=12), "threads": Limit(floor=4)}
 GUEST = {
     "rss": Limit(floor=6 << 20, per_life=32),
-    "traced": Limit(floor=384 << 10, per_life=8),
-    "objects": Limit(floor=1500, per_life=0.02),
+    "traced": Limit(floor=256 << 10, per_life=8),
+    "objects": Limit(floor=1000, per_life=0.02),
     **COUNTS,
 }
 #: Its servers keep a row, and the refresh token, of each life, as they promise.
