@@ -234,7 +234,7 @@ class Hub:
 
     async def _send_aside(self, pubsub: Any) -> None:
         connection = getattr(pubsub, "connection", None)
-        if connection is None or not connection.is_connected:
+        if connection is not None and not connection.is_connected:
             # The other task is about to begin anew, with all. Here redis-py would connect again,
             # beside it, and lose one of the two connections.
             return
