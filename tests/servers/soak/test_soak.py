@@ -35,5 +35,4 @@ def test_a_few_seconds():
     assert {"house", "guest0", "guest1", "redis"} == set(found["findings"])
     assert [] == found["complaints"]
     for guest in ("guest0", "guest1"):
-        wanted = {"tokens", "visits", "readers who left", "answers 200"}
-        assert wanted == wanted & set(found["counts"][guest])
+        assert {"tokens", "readers who left"} <= set(found["counts"][guest])
