@@ -27,6 +27,8 @@ from verdict import LEAST, Finding, Limit, Sample, judge
 HERE = Path(__file__).parent
 #: Seconds that a process may be silent for beyond its samples; a loaded machine is slow.
 PATIENCE = 60.0
+#: Seconds between two lines about each process.
+SHOWN = 60.0
 #: What comes and goes in a process of this size, and what a token life may leave behind.
 COUNTS = {"tasks": Limit(floor=12), "fds": Limit(floor=12), "threads": Limit(floor=4)}
 GUEST = {
@@ -201,37 +203,45 @@ async def watch(plan: Plan, residents: list[Resident], redis: object) -> Found:
     began = time.monotonic()
     trouble = asyncio.create_task(annoy(redis, random.Random(plan.seed)))  # noqa: S311
     listening = [asyncio.create_task(one.listen(began, plan.every)) for one in residents]
+    try:
+        noted = await attend(plan, residents, redis, listening, began)
+        # Guests first: nobody shall miss the house.
+        for one, task in reversed(list(zip(residents, listening, strict=True))):
+            one.say("end")
+            await task
+    finally:
+        for task in (trouble, *listening):
+            task.cancel()
+        await asyncio.gather(trouble, *listening, return_exceptions=True)
+    return judged(plan, residents, noted, time.monotonic() - began)
+
+
+async def attend(
+    plan: Plan,
+    residents: list[Resident],
+    redis: object,
+    listening: list[asyncio.Task[None]],
+    began: float,
+) -> list[Sample]:
+    """Look at Redis, show how all are, and return what was noted of Redis when it is time."""
     noted: list[Sample] = []
-    marked, ended, shown = False, False, 0.0
-    while any(not task.done() for task in listening):
-        await asyncio.wait(listening, timeout=plan.every, return_when="FIRST_EXCEPTION")
-        for task in listening:
-            if task.done():
-                task.result()
+    marked, shown = plan.seconds < LONG, 0.0
+    while True:
+        done, _ = await asyncio.wait(listening, timeout=plan.every, return_when="FIRST_COMPLETED")
+        for task in done:
+            task.result()
         at = time.monotonic() - began
-        if not ended:
-            noted.append(await asyncio.to_thread(look_at, redis, at, residents[0]))
-        if not marked and at >= plan.warm_up and plan.seconds >= LONG:
+        noted.append(await asyncio.to_thread(look_at, redis, at, residents[0]))
+        if not marked and at >= plan.warm_up:
             marked = True
             for one in residents:
                 one.say("mark")
-        if at - shown >= 60:
+        if at - shown >= SHOWN:
             shown = at
             show(at, residents, noted[-1])
         late = at >= plan.seconds + PATIENCE
-        if (
-            not ended
-            and at >= plan.seconds
-            and (late or all(enough(one, plan) for one in residents))
-        ):
-            ended = True
-            # Guests first: nobody shall miss the house.
-            for one in reversed(residents):
-                one.say("end")
-                await asyncio.wait({listening[residents.index(one)]})
-    trouble.cancel()
-    await asyncio.wait({trouble})
-    return judged(plan, residents, noted, time.monotonic() - began)
+        if at >= plan.seconds and (late or all(enough(one, plan) for one in residents)):
+            return noted
 
 
 def enough(one: Resident, plan: Plan) -> bool:
@@ -352,6 +362,7 @@ async def resident(name: str, folder: Path, options: dict):
     try:
         yield Resident(name=name, process=process, stderr=path)
     finally:
+        process.stdin.close()
         if process.returncode is None:
             try:
                 async with asyncio.timeout(5):
