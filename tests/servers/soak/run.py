@@ -43,7 +43,7 @@ REDIS = {"memory": Limit(floor=512 << 10, per_life=8), "clients": Limit(floor=12
 
 #: Shorter runs are over before everything has its size: they show that all of this works, and would
 #: find a flood. Nobody asks what it is that has grown: to look costs a second of each process.
-LONG = 60.0
+LONG = 240.0
 
 #: redis-py connects again before it says that a connection is lost; who closes meanwhile cancels
 #: that, and asyncio's streams forget a connection whose making is cancelled in its last step.
