@@ -29,9 +29,9 @@ Examples:
   async-auth exec -- sh -c 'echo "$ASYNC_AUTH_TOKEN" | wc -c'
 
 \b
-A new token, from within:
-  curl -H "Authorization: Bearer $ASYNC_AUTH_TOKEN_SECRET" \\
-       "$ASYNC_AUTH_TOKEN_URL"
+A new token, from within (others see the arguments of programs: not there):
+  echo "Authorization: Bearer $ASYNC_AUTH_TOKEN_SECRET" |
+    curl -H @- "$ASYNC_AUTH_TOKEN_URL"
 """
 
 
