@@ -9,6 +9,7 @@ folder where the checkout cannot stand in for it.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -262,6 +263,72 @@ def browser(session: nox.Session) -> None:
     """Sign in with a real browser; it needs `chromium` on the path."""
     install_wheel(session, *group("tests"))
     pytest(session, str(TESTS / "browser"), "--timeout=300")
+
+
+@nox.session(python=NEWEST, requires=["wheel"], default=False)
+def hostile(session: nox.Session) -> None:
+    """Feed the parsers far more than the tests do, and something else at each run."""
+    install_wheel(session, *group("tests"))
+    session.env["ASYNC_AUTH_EXAMPLES"] = os.environ.get("ASYNC_AUTH_EXAMPLES", "5000")
+    pytest(session, str(TESTS / "hostile"), "--numprocesses=auto", "--timeout=3600")
+
+
+#: Holes that are known here, and why they are none of ours.
+NONE_OF_OURS = {
+    # python-ecdsa signs in a time that tells the key, and will not be mended. python-jose brings it
+    # along, but signs with cryptography, which core/jwt/keys.py needs anyway.
+    "CVE-2024-23342",
+}
+
+
+def looked_up(report: str) -> tuple[list[str], list[str], list[str]]:
+    """Return of a report of pip-audit: what has holes, what has none, what nobody could look up."""
+    holes, sound, unknown = [], [], []
+    for package in json.loads(report)["dependencies"]:
+        found = [
+            f"{package['name']}: {hole['id']}"
+            for hole in package.get("vulns", ())
+            if NONE_OF_OURS.isdisjoint((hole["id"], *hole.get("aliases", ())))
+        ]
+        if "skip_reason" in package:
+            unknown.append(package["name"])
+        elif found:
+            holes += found
+        else:
+            sound.append(package["name"])
+    return holes, sound, unknown
+
+
+@nox.session(python=NEWEST, requires=["wheel"], default=False)
+def audit(session: nox.Session) -> None:
+    """
+    Ask PyPI's advisories for known holes in all that the package and its extras need.
+
+    Fails for a hole, and for nothing else: where the advisories cannot be reached it says so. That
+    a package was not found is no answer either, for so does a mirror that has no advisories.
+    """
+    install_wheel(session)
+    needs = Path(session.create_tmp()) / "needs.txt"
+    frozen = session.run("python", "-m", "pip", "freeze", "--exclude", "async_auth", silent=True)
+    needs.write_text(frozen, encoding="utf-8")
+    session.install(*group("audit"))
+    answer = needs.with_name("report.json")
+    answer.unlink(missing_ok=True)
+    asked = ("--requirement", str(needs), "--no-deps", "--disable-pip", "--timeout", "15")
+    shown = ("--format", "json", "--output", str(answer), "--progress-spinner", "off")
+    # 1 is for holes as well as for no network: the report tells.
+    session.run("pip-audit", *asked, *shown, success_codes=(0, 1), silent=True)
+    if not answer.exists():
+        session.warn("The advisories cannot be reached: nothing was audited.")
+        return
+    holes, sound, unknown = looked_up(answer.read_text(encoding="utf-8"))
+    if unknown:
+        session.warn(f"Not audited, for nothing is known of them: {', '.join(unknown)}.")
+    if not sound and not holes:
+        session.warn("The advisories cannot be reached, or are those of a mirror that has none.")
+    session.log(f"{len(sound)} packages have no known hole, {len(unknown)} were not audited.")
+    if holes:
+        session.error(f"Known holes: {'; '.join(holes)}")
 
 
 @nox.session(python=NEWEST, requires=["wheel"], default=False)
