@@ -101,7 +101,16 @@ class Profiles:
         )
 
     def with_profile(self, profile: Profile) -> Profiles:
-        """Return these and *profile*; the first one becomes the default."""
+        """
+        Return these and *profile*; the first one becomes the default.
+
+        Raises:
+            ConfigurationError: It could not be read again; what is wrong is named.
+        """
+        facts = attrs.asdict(profile).items()
+        wrong = [name for name, fact in facts if fact is not None and not _is_good(name, fact)]
+        if wrong:
+            raise ConfigurationError(f"A profile cannot have this {wrong[0]}.")
         default = self.default if self.default in self.profiles else profile.name
         return attrs.evolve(
             self, default=default, profiles={**self.profiles, profile.name: profile}

@@ -10,6 +10,9 @@ import attrs
 from async_auth.core.lifecycle import Lifecycle
 from async_auth.session import Session, Status
 
+#: Characters of an address that are shown; none is longer (RFC 5321 section 4.5.3.1.3).
+NAME_MAX = 256
+
 
 @attrs.frozen(kw_only=True)
 class Standing:
@@ -86,10 +89,15 @@ def standing_of(
 
 
 def user_of(session: Session) -> str | None:
-    """Return who is signed in: an address, a number, or an id, whichever there is first."""
+    """
+    Return who is signed in: an address, a number, or an id, whichever there is first.
+
+    It is a server's word and goes to a terminal, which obeys what it cannot show: of that, and of
+    whatever is too long for a name, something else is left.
+    """
     for name in ("email", "phone", "id"):
         user = session.user
         value = user.get(name) if isinstance(user, Mapping) else getattr(user, name, None)
         if isinstance(value, str) and value:
-            return value
+            return "".join(c if c.isprintable() else "\ufffd" for c in value[:NAME_MAX])
     return None

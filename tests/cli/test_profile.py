@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from async_auth.cli.profile import (
@@ -158,3 +159,9 @@ def test_what_cannot_be_shown_is_named_and_not_shown(member, value):
         parse_profiles({"profiles": {"work": table}}, "the file")
 
     assert caught.value.message.isprintable()
+
+
+def test_what_could_not_be_read_again_is_not_kept():
+    """One account that was typed wrongly must not cost all the others."""
+    with pytest.raises(ConfigurationError, match="cannot have this account"):
+        Profiles().with_profile(attrs.evolve(WORK, account="ada\x1b[A@example.com"))

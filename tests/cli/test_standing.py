@@ -76,6 +76,8 @@ def test_the_facts_are_plain():
         (User(id="1", email="", phone="49"), "49"),
         (User(id="1"), "1"),
         ({"id": "st-1"}, "st-1"),
+        ({"id": "\x1b]0;x\x07\u202e\r\ud800"}, "\ufffd]0;x\ufffd\ufffd\ufffd\ufffd"),
+        ({"id": "x" * 9000}, "x" * 256),
         ({}, None),
         (None, None),
     ],

@@ -247,7 +247,7 @@ def keep_and_show(session, provider):
         # None of it is part of what is shown in a text that is shorter.
         assert len(one.access_token) < 8 or one.access_token not in f"{one}{one!r}"
         standing = standing_of(one, Status.FRESH, now=NOW)
-        words.headline(PROFILE, standing).encode("utf-8", "backslashreplace")
+        assert words.headline(PROFILE, standing).isprintable()
         assert words.refresh(standing, now=NOW, alone=False)
         assert words.left(standing)
         card = session_card("Client", SCRIPT, Status.FRESH, one, now=NOW, plan=Plan())
