@@ -9,7 +9,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from async_auth import AuthSessionMissing, RefreshPolicy, SignedOut, TokenRefreshed
+from async_auth import (
+    AuthSessionMissing,
+    RefreshPolicy,
+    SignedOut,
+    StoreError,
+    StoreFailed,
+    TokenRefreshed,
+)
 from async_auth.gotrue import GoTrueClient
 from async_auth.testing import GoTrueServer
 
@@ -187,6 +194,75 @@ async def test_a_token_that_redis_did_not_take_is_kept(
     assert 2 == (await client.get_token()).generation
     redis_server.start()
 
+    async with open_store() as store:
+        assert 2 == (await stored(store, 2)).generation
+
+
+#: What Redis says, what makes it say that, and what makes it work again.
+TROUBLES = [
+    ("OOM", ("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+    ("READONLY", ("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+]
+
+
+@pytest.fixture(params=TROUBLES, ids=[code for code, *_ in TROUBLES])
+def trouble(request, redis_server):
+    """Give each trouble of a Redis that answers and refuses to write; it is over after the test."""
+    yield request.param
+    redis_server.command(*request.param[2])
+
+
+async def test_a_redis_that_takes_nothing_costs_no_token(
+    make_client, redis_server, server, trouble
+):
+    """Without the lock nothing is sent; what is good is handed out; then all goes on."""
+    code, begin, end = trouble
+    client = await make_client()
+    await client.sign_up(email="ann@example.com", password="secret-enough")
+    redis_server.command(*begin)
+
+    with pytest.raises(StoreError) as caught:
+        await client.refresh_session()
+    assert (code, 1) == (caught.value.code, (await client.get_token()).generation)
+    assert 0 == server.counts[REFRESH]
+
+    redis_server.command(*end)
+    await client.refresh_session()
+    assert (2, 1) == ((await client.get_token()).generation, server.counts[REFRESH])
+
+
+@pytest.fixture
+async def answered_late(make_client, redis_server, server, trouble):
+    """Refresh, and let the trouble begin when the lock is held and the server has been asked."""
+    client = await make_client(policy=RefreshPolicy(backoff_initial=0.2, backoff_max=0.2))
+    await client.sign_up(email="ann@example.com", password="secret-enough")
+    stream = client.events()
+    server.faults.add("/token", delay=0.5)
+    refreshing = asyncio.ensure_future(client.refresh_session())
+    while not server.counts[REFRESH]:  # noqa: ASYNC110 - the server sets no event for it
+        await asyncio.sleep(0.01)
+    redis_server.command(*trouble[1])
+    await refreshing
+    return client, stream
+
+
+@pytest.mark.parametrize("trouble", TROUBLES[1:], indirect=True, ids=["READONLY"])
+async def test_a_redis_that_became_a_replica_between_lock_and_save(
+    answered_late, redis_server, open_store, trouble
+):
+    """The new token lives in memory, `StoreFailed` says why, and it is saved when that works."""
+    client, stream = answered_late
+    failed = await until(stream, StoreFailed)
+    assert ("READONLY", 2) == (failed.error.code, (await client.get_token()).generation)
+
+    redis_server.command(*trouble[2])
+    async with open_store() as store:
+        assert 2 == (await stored(store, 2)).generation
+
+
+@pytest.mark.parametrize("trouble", TROUBLES[:1], indirect=True, ids=["OOM"])
+async def test_a_redis_without_memory_takes_a_new_token_all_the_same(answered_late, open_store):
+    """A save begins by removing, which Redis always allows, and what has begun is let finish."""
     async with open_store() as store:
         assert 2 == (await stored(store, 2)).generation
 
