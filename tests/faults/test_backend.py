@@ -96,7 +96,8 @@ async def test_a_bad_network_signs_nobody_out(case, core, proxy, backend, make_b
     with pytest.raises(CoreUnavailable if case.repeated else ProtocolError) as caught:
         await refresh(asking, session.tokens().refresh_token)
 
-    assert 1 + case.repeated == mishap.count
+    # In so little time a request may not even have come as far as the proxy.
+    assert case.hangs or 1 + case.repeated == mishap.count
     assert not case.repeated or isinstance(caught.value.__cause__, NetworkError)
     assert session.handle == await check(backend, session.access_token, database=False)
     proxy.clear()

@@ -119,6 +119,14 @@ async def test_answers_of_all_kinds_pass(proxy, keeping, path, expected):
     assert (2 if path == "/close" else 1) == proxy.connections - (path == "/close")
 
 
+async def test_a_port_that_is_taken(proxy):
+    """It is said, and nothing stays open."""
+    other = FaultProxy("http://127.0.0.1:1", port=int(proxy.url.rpartition(":")[2]))
+    with pytest.raises(OSError, match="in use"):
+        await other.start()
+    await other.aclose()
+
+
 class OldServer:
     """One that answers and hangs up, whatever was agreed on; it says when it has."""
 
@@ -195,6 +203,17 @@ async def test_a_server_that_is_away_is_a_reset(unused_tcp_port, http):
     async with FaultProxy(f"http://127.0.0.1:{unused_tcp_port}") as proxy:
         with pytest.raises(aiohttp.ClientOSError):
             await ask(http, proxy.url)
+
+
+async def test_what_follows_the_last_chunk_passes(before):
+    """Trailers are a part of an answer."""
+    answer = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        b"3;name=x\r\none\r\n0\r\nX-Last: 1\r\n\r\n"
+    )
+    proxy = await before(OldServer(answer))
+
+    assert answer == await talk(proxy.url)
 
 
 async def test_a_server_that_hangs_up_is_connected_to_again(before, keeping):
