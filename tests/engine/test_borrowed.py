@@ -10,6 +10,7 @@ from async_auth import (
     AuthSessionMissing,
     BorrowedSession,
     ConfigurationError,
+    InitialSession,
     ManagerClosed,
     Session,
     Status,
@@ -54,6 +55,17 @@ async def test_the_token_is_handed_out_while_it_lives(clock):
     for ask in (borrowed.get_token, borrowed.get_session):
         with pytest.raises(AuthSessionMissing, match="owner of the session"):
             await ask()
+
+
+async def test_a_stream_begins_with_the_session(clock):
+    """As a manager's does, under the name that the session was given."""
+    borrowed = BorrowedSession(token(clock), clock=clock, key="ada")
+    clock.advance(5)
+
+    async with borrowed.events() as stream:
+        first = await anext(stream)
+
+    assert InitialSession(session=borrowed.session, at=clock.now(), key="ada") == first
 
 
 async def test_a_refresh_token_is_dropped_at_the_door(clock):

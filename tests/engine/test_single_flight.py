@@ -113,3 +113,13 @@ async def test_news_wake_those_who_wait_for_them():
     assert (False, False, 1) == (flight.done, patient.done(), flight.waiting)
     flight.settle(5)
     assert 5 == (await patient).result()
+
+
+async def test_a_flight_is_the_current_sign_ins_own_unless_somebody_says_otherwise():
+    """And of no call's order; nothing has been sent, nothing given."""
+    flight: Flight[int] = Flight()
+
+    assert (True, 0, False, False) == (flight.own, flight.order, flight.done, flight.sent)
+    assert (None, None, None) == (flight.answer, flight.task, flight.ticket)
+    flight.settle()
+    assert flight.result() is None

@@ -54,6 +54,13 @@ def test_the_window_opens_with_a_session(state, session, clock):
     assert AccessToken(value="a", expires_at=session.expires_at, generation=1) == state.token
 
 
+def test_the_token_is_of_the_sessions_type(state, session):
+    """Whatever the server called it."""
+    state.sign_in(attrs.evolve(session, token_type="DPoP"), order=1, stored=True)
+
+    assert "DPoP a" == state.token.header
+
+
 @pytest.mark.parametrize("end", ["sign_out", "lose", "reject", "close"])
 def test_the_window_shuts_with_the_end(state, session, end):
     """However it ended."""
