@@ -86,6 +86,21 @@ async def test_a_refresh_token_is_dropped_at_the_door(clock):
     assert not hasattr(borrowed, "refresh_session")
 
 
+async def test_the_caller_knows_better_when_it_ends(clock):
+    """What is said with a token counts, whatever stands in it, or in the session."""
+    end = clock.now() + 5
+    lent = [
+        token(clock),
+        "opaque",
+        Session(access_token="a", expires_at=1.0, token_type="DPoP"),
+    ]
+
+    for each in lent:
+        found = await BorrowedSession(each, expires_at=end, clock=clock).get_token()
+        assert end == found.expires_at
+    assert "DPoP a" == found.header
+
+
 async def test_a_token_that_does_not_say_when_it_ends(clock):
     """It is good until a server refuses it."""
     borrowed = BorrowedSession("opaque", clock=clock)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import attrs
 import pytest
 
 from async_auth import (
     AuthSessionMissing,
     ConfigurationError,
     ManagerClosed,
+    RefreshPolicy,
     SessionFollower,
     Status,
     StoreError,
@@ -103,6 +105,40 @@ async def test_a_session_within_its_margin_is_read_anew(world):
 
     assert (2, 1) == (world.read.loads, session.generation)
     assert Status.DUE is world.follower.status
+
+
+async def test_how_much_must_be_left_is_the_policys_and_the_callers(world):
+    """Two seconds, or what either of them says; exactly that is too little."""
+    await world.follower.start()
+    world.clock.advance(3597)
+    assert 3.0 == world.follower.token_at_hand.expires_at - world.clock.now()
+    await world.follower.get_token()
+    assert 1 == world.read.loads
+    await world.follower.get_token(min_ttl=60)
+    assert 2 == world.read.loads
+    world.clock.advance(1)
+    await world.follower.get_token()
+    assert 3 == world.read.loads
+    policy = RefreshPolicy(min_ttl=5)
+    other = SessionFollower(world.provider, store=world.read, clock=world.clock, policy=policy)
+    await other.start()
+    world.clock.advance(1)
+    await other.get_token()
+
+    assert 5 == world.read.loads
+
+
+async def test_nothing_of_the_refresh_token_is_left(world):
+    """Not even when it would have ended; the rest of the session is there."""
+    record = await world.store.load("default")
+    session = {**record.session, "refresh_expires_at": 4e9, "token_type": "DPoP"}
+    changed = attrs.evolve(record, session=session)
+    await world.store.save("default", changed, expected=None)
+
+    found, token = await world.follower.get_session(), await world.follower.get_token()
+
+    assert (None, None) == (found.refresh_token, found.refresh_expires_at)
+    assert ("DPoP", found.expires_at) == (token.token_type, token.expires_at)
 
 
 async def test_an_owner_who_is_late(world):
@@ -275,14 +311,14 @@ async def test_one_that_is_closed_while_it_reads(world):
     "change", [{"store": None}, {"clock": 5}, {"policy": 5}, {"key": None}, {"provider": object()}]
 )
 def test_wrong_arguments(change):
-    """They are refused when it is made."""
+    """They are refused when it is made, by their names."""
     arguments = {
         "provider": GoTrueProvider(Endpoint("http://127.0.0.1:1")),
         "store": MemoryStore(),
         **change,
     }
 
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=rf"^{next(iter(change))} must"):
         SessionFollower(arguments.pop("provider"), **arguments)
 
 

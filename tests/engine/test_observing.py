@@ -6,7 +6,16 @@ import contextlib
 
 import pytest
 
-from async_auth import ConfigurationError, SessionPool, Status
+from async_auth import (
+    AuthSessionMissing,
+    ConfigurationError,
+    RefreshRejected,
+    ServerUnavailable,
+    SessionPool,
+    Status,
+    StoreError,
+)
+from async_auth.engine.observing import Observation, outcome_of
 
 
 class Witness:
@@ -98,3 +107,30 @@ async def test_one_session_of_a_pool_is_observed_with_its_pool(stage):
             handle.observe(None)
     assert {} == pool.census().statuses
     assert {} == handle.census().statuses
+
+
+@pytest.mark.parametrize(
+    "error, answered, outcome",
+    [
+        (None, True, "refreshed"),
+        (None, False, "adopted"),
+        (RefreshRejected("no"), True, "rejected"),
+        (AuthSessionMissing(), False, "missing"),
+        (ServerUnavailable("down"), True, "failed"),
+        (StoreError("full"), False, "failed"),
+    ],
+)
+def test_how_a_refresh_ended_has_a_word(error, answered, outcome):
+    """Those of the port, which dashboards are made of."""
+    assert outcome == outcome_of(error, answered=answered)
+
+
+def test_the_first_end_counts():
+    """A refresh that was given up ends later, too; why it ended is told with it."""
+    witness, error = Witness(), ServerUnavailable("down")
+    observation = Observation(witness)
+
+    observation.ended("failed", error)
+    observation.ended("refreshed")
+
+    assert [("ended", "failed", error)] == witness.told

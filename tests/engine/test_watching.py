@@ -19,6 +19,7 @@ from async_auth import (
     StoreFailed,
     TokenRefreshed,
 )
+from async_auth.engine.watching import follow
 from async_auth.ports import WatchableStore
 
 
@@ -391,6 +392,63 @@ async def test_a_store_that_cannot_be_watched_is_tried_again(
     assert "away" in caplog.text
     assert "hush" not in caplog.text
     assert 4 == store.watched
+
+
+async def test_the_pauses_grow_until_something_is_heard(caplog):
+    """So many failures in a row are told to whoever waits; what is heard ends the row."""
+    away = ValueError("hush")
+    turns = [[away], [away], ["one", "two"], ["three", away], [away], []]
+    pauses, heard, closed = [], [], []
+
+    class Fickle:
+        async def watch(self, key):
+            try:
+                for turn in turns.pop(0):
+                    if turn is away:
+                        raise turn
+                    yield turn
+            finally:
+                closed.append(key)
+
+    class Listener:
+        async def hear(self, record):
+            heard.append(record)
+
+    async def pause(failures):
+        pauses.append(failures)
+        if not turns:
+            listeners.clear()
+
+    listeners = [Listener()]
+    await follow(Fickle(), "ada", weakref.WeakMethod(listeners[0].hear), pause)
+
+    assert [1, 2, 1, 1, 1, 2] == pauses
+    assert ["one", "two", "three"] == heard
+    assert ["ada"] * 6 == closed
+    said = "Session 'ada': The session store cannot be watched (ValueError)."
+    assert [said] * 4 == [record.getMessage() for record in caplog.records]
+
+
+async def test_a_stream_is_closed_when_nobody_listens_any_more():
+    """At once, not when it is collected."""
+    closed = []
+
+    class Endless:
+        async def watch(self, key):
+            try:
+                while True:
+                    yield key
+            finally:
+                closed.append(key)
+
+    class Listener:
+        async def hear(self, record):
+            listeners.clear()
+
+    listeners = [Listener()]
+    await follow(Endless(), "ada", weakref.WeakMethod(listeners[0].hear), None)
+
+    assert ["ada"] == closed
 
 
 async def test_a_watch_that_ends_is_begun_again(make_manager, server, store, clock, settle):
