@@ -13,7 +13,9 @@ from types import MappingProxyType
 import pytest
 
 from async_auth.core import jwt
+from async_auth.core.jwt import base64url
 from async_auth.core.jwt.keys import Key, Keys
+from async_auth.core.plain_json import MAX_DEPTH
 from async_auth.errors import (
     BadSignature,
     ConfigurationError,
@@ -112,6 +114,44 @@ def test_what_is_no_jwt_is_malformed(token: str) -> None:
 
     assert not token or len(str(token)) < 3 or str(token) not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\xfb\xef", b"]u\xd7", b"\x00" * 7])
+def test_any_bytes_are_a_segment(data: bytes) -> None:
+    """Without padding, and the same again; `XXXX` is a segment as good as any."""
+    text = segment(data)
+
+    assert (text, data) == (base64url.encode(data), base64url.decode(text))
+
+
+def padded(members: dict[str, object], length: int) -> str:
+    """Return a segment of so many characters, with these members."""
+    empty = len(json.dumps({**members, "x": ""}))
+    found = segment({**members, "x": "x" * (length * 3 // 4 - empty)})
+    assert length == len(found)
+    return found
+
+
+def test_a_token_of_the_greatest_length_is_read() -> None:
+    """The limits themselves are allowed, of the whole and of the header."""
+    header = padded({"alg": "HS256"}, jwt.MAX_HEADER_LENGTH)
+    claims = padded({"sub": "u"}, jwt.MAX_TOKEN_LENGTH - len(header) - 2)
+    token = f"{header}.{claims}."
+
+    assert jwt.MAX_TOKEN_LENGTH == len(token)
+    assert "u" == jwt.peek(token).claims["sub"]
+
+
+@pytest.mark.parametrize("open_, close", [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_claims_may_be_nested_as_deep_as_any_json(open_: str, close: str) -> None:
+    """A hundred deep with the claims themselves; whatever is deeper is refused."""
+    each = open_.count("[") + open_.count("{")
+    times = (MAX_DEPTH - 1) // each
+    deep, deeper = (f'{{"x":{open_ * n}1{close * n}}}'.encode() for n in (times, times + 2))
+
+    assert jwt.peek(forged({"alg": "HS256"}, deep)).claims["x"]
+    with pytest.raises(Malformed):
+        jwt.peek(forged({"alg": "HS256"}, deeper))
 
 
 def test_hs256_is_deterministic_and_verifies() -> None:

@@ -34,9 +34,9 @@ ROOT = HERE.parent.parent
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
 #: Of each part, so many of the mutants that ran must be killed.
 WANTED = 0.9
-#: Which tests a mutant meets at first: so many of its module's own, and of every other file so many,
-#: the quickest. Who survives them meets them all.
-OWN, OTHER = 80, 6
+#: Which tests a mutant meets at first: so many of its module's own file, and about so many others,
+#: the quickest of each file. Who survives them meets them all.
+OWN, OTHERS = 80, 160
 #: What counts as killed: a test failed, or none of them came to an end.
 KILLED = frozenset({"killed", "timeout", "segfault", "suspicious"})
 RUN = "from mutmut.__main__ import cli; cli()"
@@ -138,16 +138,19 @@ def only_first(stats: str) -> str:
     by_function = known["tests_by_mangled_function_name"]
     for function, tests in by_function.items():
         own = f"/test_{function.split('.')[-2]}.py"
-        by_file = groupby(sorted(tests, key=test_file), test_file)
+        files = {
+            file: sorted(found, key=times.get)
+            for file, found in groupby(sorted(tests, key=file_of), file_of)
+        }
         by_function[function] = [
             test
-            for file, found in by_file
-            for test in sorted(found, key=times.get)[: OWN if file.endswith(own) else OTHER]
+            for file, found in files.items()
+            for test in found[: OWN if file.endswith(own) else math.ceil(OTHERS / len(files))]
         ]
     return json.dumps(known)
 
 
-def test_file(test: str) -> str:
+def file_of(test: str) -> str:
     """Return the file of a test."""
     return test.partition("::")[0]
 
