@@ -107,6 +107,11 @@ def plain_request(**facts):
         (lambda: plain_request(path="/p q"), "PUT", ("1",)),
         (lambda: plain_request(url=SimpleNamespace(path="/p q")), "PUT", ("1",)),
         (lambda: plain_request(path="/p q", url=SimpleNamespace(path="/other")), "PUT", ("1",)),
+        (
+            lambda: plain_request(scope={"path": "/p q"}, url=SimpleNamespace(path="/h")),
+            "PUT",
+            ("1",),
+        ),
         (lambda: plain_request(scope="none of ASGI's", path="/p q"), "PUT", ("1",)),
     ],
 )
