@@ -180,6 +180,17 @@ async def test_what_is_not_temporary_by_its_kind_comes_as_server_unavailable(
     assert 1 == len(server.requests)
 
 
+async def test_an_odd_refusal_keeps_its_status_and_its_code(manager, server, clock):
+    """Whoever logs the error sees what the server said."""
+    server.answers = [ApiError("odd", code="teapot", status=418)]
+    left(manager, clock, 0)
+
+    with pytest.raises(ServerUnavailable, match="cannot be refreshed for now") as caught:
+        await manager.get_token()
+
+    assert ("teapot", 418) == (caught.value.code, caught.value.status)
+
+
 # rejected=
 
 

@@ -70,6 +70,7 @@ def test_the_window_shuts_with_the_end(state, session, end):
 
     assert SHUT == window(state)
     assert state.token is None
+    assert (end == "close") is state.stored
 
 
 def test_a_failure_leaves_the_window_open(state, session):
