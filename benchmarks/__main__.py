@@ -22,6 +22,7 @@ NAMES = (
     "hot_path",
     "request",
     "herd",
+    "fan_out",
     "verify",
     "supertokens_backend",
     "pool",

@@ -1,9 +1,10 @@
 """Telling: every subscriber gets every event, and none can hurt the teller.
 
-Publishing is synchronous: it never waits and never raises. Each subscriber has a bounded buffer
-of its own; a slow one loses its oldest events and is told how many. Nobody holds a subscriber
-but its reader, so one that is dropped costs nothing once it is gone; only while a reader waits is
-it held here, for an event loop does not hold a task that waits.
+Publishing is synchronous: it never waits and never raises. Events are kept once for all who
+hear the same (`Tape`), and for each no more than his buffer: a slow one loses his oldest events
+and is told how many. Nobody holds a subscriber but its reader, so one that is dropped costs
+nothing once it is gone; only while a reader waits is it held here, for an event loop does not hold
+a task that waits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
+import attrs
+
+from async_auth.engine.home import Home
+from async_auth.engine.tape import Gap, Place, Tape, running_loop, wake
 from async_auth.errors import ConfigurationError, ManagerClosed
 from async_auth.events import Event, InitialSession, Lagged
 from async_auth.notebook.told import Told, told_of
@@ -36,22 +41,38 @@ class EventStream(AsyncIterator[Event]):
     its manager alive.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "_home",
+        "_insistent",
+        "_left",
+        "_place",
+        "_start",
+        "_tape",
+        "_waiter",
+        "_welcomed",
+    )
+
     def __init__(
         self,
+        tape: Tape,
+        home: Home,
         *,
-        buffer: int,
-        start: Starter | None = None,
-        awaited: set[EventStream] | None = None,
         greeted: bool = False,
+        start: Starter | None = None,
+        insistent: bool = False,
     ):
-        self._buffer = _checked_buffer(buffer)
-        self._start = start
-        self._awaited: set[EventStream] = set() if awaited is None else awaited
-        self._events: deque[Event] = deque()
-        self._dropped: Event | None = None
-        self._missed = 0
+        self._tape = tape
+        self._home = home
+        #: What it reads next; a place off the tape before its initial session.
+        self._place = tape.end if greeted else Place(0)
         self._welcomed = greeted
-        self._closed = False
+        self._start = start
+        self._insistent = insistent
+        self._begun = False
+        #: Once it is closed, what was there to read.
+        self._left: deque[Event] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def __aiter__(self) -> EventStream:
@@ -67,43 +88,74 @@ class EventStream(AsyncIterator[Event]):
             StoreError: This is the first use of the manager and its store cannot be read.
             ConfigurationError: Another thread's running event loop uses the manager.
         """
-        while self._idle():
-            await self._ready()
-            # Starting takes a while the first time, and may itself bring the first event.
-            if self._idle():
-                await self._wait()
-        if self._missed and self._dropped is not None:
-            dropped, missed = self._dropped, self._missed
-            self._dropped, self._missed = None, 0
-            return Lagged(missed=missed, session=dropped.session, at=dropped.at, key=dropped.key)
-        if self._events:
-            return self._events.popleft()
-        raise StopAsyncIteration
+        place = self._place
+        while (following := place.following) is None:
+            if place.gap is not None or self._left is not None:
+                event = self._take(place.gap)
+                if event is None:
+                    raise StopAsyncIteration
+                return event
+            loop = asyncio.get_running_loop()
+            if self._start is not None and (
+                self._home.loop is not loop or self._insistent or not self._begun
+            ):
+                await self._begin(self._start)
+            waiter = self._new_waiter(loop)
+            try:
+                # Starting may itself bring the first event, and another thread may have told one
+                # before it knew of this reader.
+                if self._place is place and place.following is None:
+                    await waiter
+            finally:
+                self._tape.waiting.pop(waiter, None)
+                # A reader whose loop was closed may be destroyed when another one waits already.
+                if self._waiter is waiter:
+                    self._waiter = None
+            place = self._place
+        self._place = following
+        return place.event
 
-    def _idle(self) -> bool:
-        return not (self._missed or self._events or self._closed)
+    def _next(self) -> Event | None:
+        place, following = self._place, self._place.following
+        if following is None:
+            return self._take(place.gap)
+        self._place = following
+        return place.event
 
-    async def _ready(self) -> None:
-        # Each time, for the manager may have to follow its reader into another event loop.
-        if self._start is None:
-            return
-        try:
-            await self._start()
-        except ManagerClosed:
-            self.close()
+    def _take(self, gap: Gap | None) -> Event | None:
+        """Return what is to be read before the tape goes on; `None` if there is nothing."""
+        if self._left is not None:
+            return self._left.popleft() if self._left else None
+        if gap is None:
+            return None
+        place, lost = self._place, gap
+        if isinstance(gap, _Greeting):
+            self._place = gap.following
+            # It counts like any other event, and is the first to be lost.
+            if self._tape.end.number - gap.following.number < self._tape.limit:
+                return gap.last
+            lost = gap.following.gap or gap
+        self._place = lost.following
+        return Lagged(
+            missed=lost.following.number - place.number,
+            session=lost.last.session,
+            at=lost.last.at,
+            key=lost.last.key,
+        )
 
-    async def _wait(self) -> None:
+    def _new_waiter(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         if self._waiter is not None and not self._waiter.get_loop().is_closed():
             raise RuntimeError("Another task is reading this stream; call events() again.")
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        self._awaited.add(self)
+        waiter = self._waiter = loop.create_future()
+        self._tape.waiting[waiter] = None
+        return waiter
+
+    async def _begin(self, start: Starter) -> None:
         try:
-            await waiter
-        finally:
-            # A reader whose loop was closed may be destroyed when another one waits already.
-            if self._waiter is waiter:
-                self._waiter = None
-                self._awaited.discard(self)
+            await start()
+            self._begun = True
+        except ManagerClosed:
+            self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,8 +170,9 @@ class EventStream(AsyncIterator[Event]):
 
     def close(self) -> None:
         """End the subscription; what is buffered can still be read."""
-        self._closed = True
-        self._start = None
+        if self._left is None:
+            left = deque(iter(self._next, None))
+            self._left, self._place, self._start = left, Place(0), None
         self._wake()
 
     async def aclose(self) -> None:
@@ -129,60 +182,55 @@ class EventStream(AsyncIterator[Event]):
     @property
     def closed(self) -> bool:
         """Whether no event comes any more."""
-        return self._closed
+        return self._left is not None
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "open"
-        return f"<EventStream {state}, {len(self._events)} of {self._buffer} buffered>"
+        state = "closed" if self.closed else "open"
+        buffered = sum(not isinstance(event, Lagged) for event in self._ahead())
+        return f"<EventStream {state}, {buffered} of {self._tape.limit} buffered>"
 
     def _repr_html_(self) -> str:
         from async_auth.notebook import cards, markup
 
+        ahead = self._ahead()
         # It knows no clock; this machine's will do for what a notebook shows.
         card = cards.stream_card(
-            closed=self._closed,
-            buffered=[told_of(event) for event in list(self._events)],
-            buffer=self._buffer,
-            missed=self._missed,
+            closed=self.closed,
+            buffered=[told_of(event) for event in ahead if not isinstance(event, Lagged)],
+            buffer=self._tape.limit,
+            missed=sum(event.missed for event in ahead if isinstance(event, Lagged)),
             now=time.time(),
         )
         return markup.html_of(card)
 
-    def put(self, event: Event) -> None:
-        """Add an event, dropping the oldest one if the buffer is full."""
-        if self._closed or not (self._welcomed or isinstance(event, InitialSession)):
-            return
-        self._welcomed = True
-        if len(self._events) == self._buffer:
-            self._dropped = self._events.popleft()
-            self._missed += 1
-        self._events.append(event)
-        self._wake()
-
     def welcome(self, event: InitialSession) -> None:
         """Give the initial session to a stream that was opened before it was known."""
-        if not self._welcomed:
-            self.put(event)
+        if self._welcomed or self._left is not None:
+            return
+        self._welcomed = True
+        begin = self._tape.end
+        self._place = Place(begin.number - 1)
+        self._place.gap = _Greeting(event, begin)
+        self._wake()
 
     def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is None:
-            return
-        loop = waiter.get_loop()
-        if loop is _running_loop():
-            _set(waiter)
-            return
-        try:
-            loop.call_soon_threadsafe(_set, waiter)
-        except RuntimeError:  # that loop was closed, so nobody waits there
-            self._awaited.discard(self)
+        if self._waiter is not None:
+            wake(self._waiter, running_loop())
+
+    def _ahead(self) -> list[Event]:
+        """Return what would be read, and leave it there."""
+        if self._left is not None:
+            return list(self._left)
+        place = self._place
+        ahead = list(iter(self._next, None))
+        self._place = place
+        return ahead
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+class _Greeting(Gap):
+    """What a stream reads first: its initial session."""
+
+    __slots__ = ()
 
 
 def _checked_buffer(buffer: object) -> int:
@@ -193,12 +241,18 @@ def _checked_buffer(buffer: object) -> int:
     )
 
 
-def _set(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+@attrs.frozen(eq=False)
+class Audience:
+    """
+    Those who hear the same, and may be as slow as each other.
 
+    Args:
+        tape: What they are told.
+        streams: Who they are.
+    """
 
-Streams = dict[int, weakref.ref[EventStream]]
+    tape: Tape
+    streams: dict[int, weakref.ref[EventStream]] = attrs.field(factory=dict)
 
 
 class Broadcast:
@@ -209,14 +263,15 @@ class Broadcast:
     """
 
     def __init__(self) -> None:
-        #: By the key whose events they get; under `None` those who get all.
-        self._streams: dict[str | None, Streams] = {}
-        self._awaited: set[EventStream] = set()
+        #: By the key whose events they get, under `None` those who get all; and by their buffer.
+        self._audiences: dict[str | None, dict[int, Audience]] = {}
+        #: Where whoever publishes is.
+        self.home = Home()
         #: What was told last, oldest first; no session is kept alive by it.
         self.recent: deque[Told] = deque(maxlen=RECENT)
 
     def __len__(self) -> int:
-        return sum(len(self._open(key)) for key in list(self._streams))
+        return sum(len(self._open(key)) for key in list(self._audiences))
 
     def count(self, key: str) -> int:
         """Return how many get the events of *key*."""
@@ -230,6 +285,7 @@ class Broadcast:
         initial: InitialSession | None = None,
         greeted: bool = False,
         start: Starter | None = None,
+        insistent: bool = False,
     ) -> EventStream:
         """
         Return a new stream; it gets every event published from now on.
@@ -240,45 +296,59 @@ class Broadcast:
             initial: Its first event, or `None` if that is not known yet: `welcome()` brings it.
             greeted: Whether it begins without an initial session.
             start: Awaited before its reader waits: makes sure that somebody publishes.
+            insistent: Whether it is awaited even if `home` is where the reader is.
 
         Raises:
             ConfigurationError: *buffer* is not a positive integer.
         """
-        stream = EventStream(buffer=buffer, start=start, awaited=self._awaited, greeted=greeted)
+        buffer = _checked_buffer(buffer)
+        groups = self._audiences
+        audiences = groups.get(key, {})
+        audience = audiences.get(buffer) or Audience(Tape(buffer))
+        stream = EventStream(
+            audience.tape, self.home, greeted=greeted, start=start, insistent=insistent
+        )
         if initial is not None:
             stream.welcome(initial)
-        token, groups = id(stream), self._streams
-        streams = groups.setdefault(key, {})
+        token, streams = id(stream), audience.streams
 
         def forget(_: object) -> None:
             streams.pop(token, None)
-            if not streams and groups.get(key) is streams:
-                del groups[key]
+            if not streams and audiences.get(buffer) is audience:
+                del audiences[buffer]
+                if not audiences and groups.get(key) is audiences:
+                    del groups[key]
 
         streams[token] = weakref.ref(stream, forget)
+        # Last, for the one before may have been garbage-collected meanwhile.
+        audiences[buffer], groups[key] = audience, audiences
         return stream
 
     def publish(self, event: Event) -> None:
         """Give the event to every subscriber; never waits, never raises."""
         self.recent.append(told_of(event))
-        for stream in self._hearing(event):
-            stream.put(event)
+        for audience in [*self._of(None), *self._of(event.key)]:
+            audience.tape.add(event)
 
     def welcome(self, event: InitialSession) -> None:
         """Give the initial session to all who have not had theirs."""
-        for stream in self._hearing(event):
+        for stream in [*self._open(None), *self._open(event.key)]:
             stream.welcome(event)
 
     def close(self) -> None:
         """End every subscription."""
-        for key in list(self._streams):
+        for key in list(self._audiences):
             for stream in self._open(key):
                 stream.close()
 
-    def _hearing(self, event: Event) -> list[EventStream]:
-        return [*self._open(None), *self._open(event.key)]
+    def _of(self, key: str | None) -> list[Audience]:
+        return list(self._audiences.get(key, {}).values())
 
     def _open(self, key: str | None) -> list[EventStream]:
         # A copy first: a reader that is garbage-collected meanwhile changes the dictionary.
-        found = [reference() for reference in list(self._streams.get(key, {}).values())]
+        found = [
+            reference()
+            for audience in self._of(key)
+            for reference in list(audience.streams.values())
+        ]
         return [stream for stream in found if stream is not None and not stream.closed]

@@ -10,7 +10,7 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import EventStream
@@ -79,6 +79,9 @@ class SessionHandle(Startable):
     """
 
     __slots__ = ()
+
+    #: Whether reading its events uses the session, as any call does.
+    _insistent: ClassVar[bool] = False
 
     key: str
     _home: Household
@@ -233,7 +236,11 @@ class SessionHandle(Startable):
         member = self._found()
         initial = member.initial() if member is not None and member.loaded else None
         return self._home.ground.broadcast.subscribe(
-            buffer=buffer, key=self.key, initial=initial, start=self.start
+            buffer=buffer,
+            key=self.key,
+            initial=initial,
+            start=self.start,
+            insistent=self._insistent,
         )
 
     def set_auth(self, token: str | None) -> None:

@@ -157,6 +157,8 @@ class Household:
         if self.closed:
             return
         self.closed = True
+        # Streams that are read on end at once.
+        self.ground.broadcast.home.move(None, None)
         for member in list(self.members.values()):
             member.keeper.close()
             if member.loading is not None:
@@ -224,6 +226,7 @@ class Household:
         else:
             runtime = Runtime(clock=self.ground.clock, owned=self._owned)
         self.ground.bound = runtime
+        runtime.settle(self.ground.broadcast.home)
         if self.ground.turnstile is not None:
             self.ground.turnstile.reset()
         runtime.scheduler.followers.add(self)

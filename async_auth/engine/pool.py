@@ -360,6 +360,9 @@ class PooledSession(SessionHandle):
         """
         raise ConfigurationError("This is one session of a pool: observe the pool.")
 
+    #: Whoever reads its events uses the session, which stays in memory for it.
+    _insistent = True
+
     def events(self, *, buffer: int = 256) -> EventStream:
         """See `SessionManager.events`; the stream ends with this handle, too."""
         stream = super().events(buffer=buffer)

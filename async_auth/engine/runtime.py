@@ -18,6 +18,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+from async_auth.engine.home import Home
 from async_auth.engine.scheduler import Scheduler
 from async_auth.errors import ConfigurationError
 from async_auth.ports import Clock
@@ -100,6 +101,11 @@ class Runtime:
     def forked(self) -> bool:
         """Whether this is a forked child's copy."""
         return self._pid != os.getpid()
+
+    def settle(self, home: Home) -> None:
+        """Say in *home* that it is this loop, for as long as this supervisor is there."""
+        home.move(self, self._loop)
+        self._task.add_done_callback(lambda _: home.leave(self))
 
     def spawn(
         self,

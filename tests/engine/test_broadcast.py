@@ -329,4 +329,4 @@ async def test_whoever_subscribes_to_one_key_hears_of_no_other():
     assert ["ann", "bob"] == [event.key async for event in everybody]
     del ann, everybody
     gc.collect()
-    assert {} == broadcast._streams  # noqa: SLF001 - a key costs nothing once it is gone
+    assert {} == broadcast._audiences  # noqa: SLF001 - a key costs nothing once it is gone

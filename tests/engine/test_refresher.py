@@ -249,9 +249,8 @@ async def test_the_request_is_sent_and_saved_under_the_lock(make_manager, server
 
     manager = make_manager(store=faulty_store, lock=Lock(), auto_refresh=False)
     await manager.adopt(server.sign_in())
-    stream = manager.events()
-    put = stream.put
-    stream.put = lambda event: (log.append(event.name), put(event))
+    broadcast = manager._home.ground.broadcast  # noqa: SLF001 - when it tells is the test
+    broadcast.publish = lambda event: log.append(event.name)
 
     await manager.refresh_session()
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from async_auth.engine.broadcast import EventStream
+from async_auth.engine.broadcast import Broadcast, EventStream
 from async_auth.events import Event, InitialSession, SignedIn, SignedOut, TokenRefreshed
 from async_auth.testing import EventRecorder
 
@@ -15,20 +15,18 @@ class Teller:
     """Something that tells events, with the engine's own streams."""
 
     def __init__(self) -> None:
+        self.broadcast = Broadcast()
         self.streams: list[EventStream] = []
 
     def events(self, *, buffer: int = 256) -> EventStream:
         """Subscribe."""
-        stream = EventStream(buffer=buffer)
-        stream.put(InitialSession())
-        self.streams.append(stream)
-        return stream
+        self.streams.append(self.broadcast.subscribe(buffer=buffer, initial=InitialSession()))
+        return self.streams[-1]
 
     def tell(self, *events: Event) -> None:
         """Publish."""
         for event in events:
-            for stream in self.streams:
-                stream.put(event)
+            self.broadcast.publish(event)
 
 
 @pytest.fixture
@@ -120,7 +118,7 @@ async def test_a_stream_that_fails_is_not_hidden():
             async def start() -> None:
                 raise OSError(f"store is gone, buffer {buffer > 0}")
 
-            return EventStream(buffer=buffer, start=start)
+            return Broadcast().subscribe(buffer=buffer, start=start)
 
     recorder = EventRecorder(Broken())
     await recorder.start()

@@ -1,0 +1,126 @@
+"""What several readers are told, kept once for all of them.
+
+Adding an event costs the same however many read, but for those who wait and have to be woken. An
+event is held for as long as some reader has it before him, and the slowest holds no more than the
+last few: what he has lost by then, he finds where he stands. Who reads, it does not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import weakref
+from collections import deque
+
+from async_auth.events import Event
+
+
+class Place:
+    """
+    A place on a tape: an event and what follows it, or the end, where the next event will be.
+
+    Args:
+        number: How many events come before it.
+    """
+
+    __slots__ = ("__weakref__", "event", "following", "gap", "number")
+
+    #: Missing at the end.
+    event: Event
+
+    def __init__(self, number: int):
+        self.number = number
+        #: `None` at the end, and where the tape was cut off.
+        self.following: Place | None = None
+        #: Where the tape goes on, once it was cut off here.
+        self.gap: Gap | None = None
+
+
+class Gap:
+    """
+    What lies between a reader who is too slow and the events that are kept.
+
+    Args:
+        last: The last event that is lost to him.
+        following: Where the tape goes on.
+    """
+
+    __slots__ = ("__weakref__", "following", "last")
+
+    def __init__(self, last: Event, following: Place):
+        self.last = last
+        self.following = following
+
+
+class Tape:
+    """
+    Events in their order. Each reader holds his own place on it, and so what comes after.
+
+    Args:
+        limit: How many of the last events are kept for those who have not read them.
+    """
+
+    def __init__(self, limit: int) -> None:
+        #: Where the next event will be.
+        self.end = Place(0)
+        #: Readers that wait for it, in this order; their loop does not hold them.
+        self.waiting: dict[asyncio.Future[None], None] = {}
+        self._adding = threading.Lock()
+        self.limit = limit
+        # The last so many places. Only readers hold them, the first of each his own.
+        self._kept: deque[weakref.ref[Place]] = deque()
+        self._gap: weakref.ref[Gap] | None = None
+
+    def add(self, event: Event) -> None:
+        """Put an event at the end and wake whoever waits; from any thread, and never waits long."""
+        with self._adding:
+            place = self.end
+            self.end = Place(place.number + 1)
+            place.event = event
+            place.following = self.end
+            self._kept.append(weakref.ref(place))
+            if len(self._kept) > self.limit:
+                self._cut(self._kept.popleft()())
+            waiting = list(self.waiting)
+            self.waiting.clear()
+        loop = running_loop()
+        for waiter in waiting:
+            if waiter.get_loop() is not loop:
+                wake(waiter, loop)
+            elif not waiter.done():
+                waiter.set_result(None)
+
+    def _cut(self, lost: Place | None) -> None:
+        # Nobody holds a place that all have passed.
+        if lost is None or lost.following is None:
+            return
+        gap = None if self._gap is None else self._gap()
+        if gap is None:
+            gap = Gap(lost.event, lost.following)
+            self._gap = weakref.ref(gap)
+        gap.last, gap.following = lost.event, lost.following
+        lost.gap, lost.following = gap, None
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs in this thread, or `None`."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def wake(waiter: asyncio.Future[None], loop: asyncio.AbstractEventLoop | None) -> None:
+    """Let whoever waits go on; *loop* is the one that runs in this thread."""
+    home = waiter.get_loop()
+    if home is loop:
+        _set(waiter)
+        return
+    with contextlib.suppress(RuntimeError):  # that loop was closed, so nobody waits there
+        home.call_soon_threadsafe(_set, waiter)
+
+
+def _set(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
