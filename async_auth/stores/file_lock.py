@@ -23,7 +23,7 @@ from async_auth.stores.os_errors import store_error
 
 #: Seconds between two looks at the file: short at first, for most refreshes are.
 POLL_FIRST = 0.005
-POLL_LAST = 0.030
+POLL_LAST = 0.015
 POLL_GROWTH = 1.3
 
 #: The line inside this process, for every FileLock in it, by path.

@@ -1,0 +1,132 @@
+"""The tape: what is held for readers, and no more than that."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+
+from async_auth.engine.broadcast import Broadcast
+from async_auth.engine.tape import Place, Tape
+from async_auth.events import Lagged, TokenRefreshed
+from async_auth.session import Session
+
+
+def refreshed(number):
+    """Return the event number *number*."""
+    return TokenRefreshed(at=float(number))
+
+
+def follow(place):
+    """Return what is on a tape from *place* on."""
+    found = []
+    while place.following is not None:
+        found.append(place.event)
+        place = place.following
+    return found
+
+
+def test_a_place_leads_to_all_that_comes_after():
+    """Whoever has a place has what is added later, and nothing of before."""
+    tape = Tape(8)
+    tape.add(refreshed(0))
+    place = tape.end
+    tape.add(refreshed(1))
+    tape.add(refreshed(2))
+
+    assert [refreshed(1), refreshed(2)] == follow(place)
+
+
+def test_a_slow_reader_finds_a_gap():
+    """It names the last event that is lost, and leads to the last that are kept."""
+    tape = Tape(2)
+    slow, slower = tape.end, None
+    for number in range(7):
+        tape.add(refreshed(number))
+        slower = slower or tape.end
+
+    for place in (slow, slower):
+        assert [] == follow(place)
+        assert refreshed(4) == place.gap.last
+        assert [refreshed(5), refreshed(6)] == follow(place.gap.following)
+
+
+def places():
+    """Count the places in memory."""
+    gc.collect()
+    return sum(isinstance(thing, Place) for thing in gc.get_objects())
+
+
+def test_a_stalled_reader_holds_no_more_than_the_limit():
+    """However many are told: his own place, the last few, and the end."""
+    tape, before = Tape(4), places()
+    stalled = tape.end
+    for number in range(1000):
+        tape.add(refreshed(number))
+
+    assert before + 5 >= places()
+    assert stalled.gap is not None
+
+
+def test_what_everybody_has_read_is_let_go():
+    """No session is kept in memory by a subscriber who has read of it."""
+    broadcast = Broadcast()
+    streams = [broadcast.subscribe(buffer=4, greeted=True) for _ in range(2)]
+    session = Session(access_token="a", refresh_token="r")
+    event = TokenRefreshed(session=session)
+    reference = weakref.ref(event)
+    broadcast.publish(event)
+    del event
+
+    async def read_all():
+        return [(await anext(stream)).name for stream in streams]
+
+    assert ["TOKEN_REFRESHED"] * 2 == asyncio.run(read_all())
+    assert reference() is None
+
+
+async def test_readers_are_woken_in_the_order_in_which_they_wait():
+    """Nobody overtakes."""
+    broadcast, order = Broadcast(), []
+
+    async def read(number):
+        await anext(broadcast.subscribe(buffer=4, greeted=True))
+        order.append(number)
+
+    readers = [asyncio.create_task(read(number)) for number in range(50)]
+    await asyncio.sleep(0)
+    broadcast.publish(refreshed(1))
+    await asyncio.gather(*readers)
+
+    assert list(range(50)) == order
+
+
+async def test_each_may_be_as_slow_as_his_own_buffer_lets_him():
+    """A large buffer beside a small one keeps nothing for the small one."""
+    broadcast = Broadcast()
+    small, large = (broadcast.subscribe(buffer=size, greeted=True) for size in (1, 5))
+    for number in range(5):
+        broadcast.publish(refreshed(number))
+    broadcast.close()
+
+    assert [Lagged(missed=4, at=3.0), refreshed(4)] == [event async for event in small]
+    assert [refreshed(number) for number in range(5)] == [event async for event in large]
+
+
+def test_two_threads_may_add():
+    """Nothing that either adds is lost."""
+    tape = Tape(10_000)
+    place = tape.end
+
+    def add():
+        for number in range(2000):
+            tape.add(refreshed(number))
+
+    threads = [threading.Thread(target=add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 4000 == len(follow(place)) == tape.end.number
