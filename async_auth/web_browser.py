@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import sys
 import threading
-import webbrowser
 
 
 async def open_in_browser(url: str) -> None:
@@ -33,6 +32,9 @@ async def _opened(url: str) -> bool:
             opened.set_result(well)
 
     def in_thread() -> None:
+        # It brings half a dozen modules, for something that most programs never do.
+        import webbrowser
+
         try:
             well = webbrowser.open(url)
         except Exception:  # noqa: BLE001 - a stranger's code: no word of it would reach anybody

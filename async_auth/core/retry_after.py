@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 #: Characters of a header that is read; the longest date that HTTP knows has 33.
 MAX_LENGTH = 128
@@ -27,6 +26,9 @@ def parse_http_date(value: str | None) -> float | None:
     """
     if value is None or len(value) > MAX_LENGTH:
         return None
+    # It brings a dozen modules, which whoever sends a request has by then.
+    from email.utils import parsedate_to_datetime
+
     try:
         found = parsedate_to_datetime(value.strip())
         # Without a zone the standard library gives local time; HTTP's dates are all in GMT.
