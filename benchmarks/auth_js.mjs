@@ -1,4 +1,4 @@
-// auth-js on Node, one turn for each line of standard input: `node peer.mjs FOLDER`, where FOLDER is
+// auth-js on Node, one turn for each line of standard input: `node auth_js.mjs FOLDER`, where FOLDER is
 // the package @supabase/auth-js. A line is {"turn": "floor" | "fresh" | "herd", "calls": N}; the
 // answer is {"seconds": S, "requests": R, "failed": F}: CPU time a call, or wall time of a herd.
 
