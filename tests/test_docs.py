@@ -54,7 +54,7 @@ BOTS_URL = "https://api.bots.example"
 #: An account that the stand-in knows, so that examples can sign in.
 EMAIL, PASSWORD = "bot@example.com", "correct-horse-battery"
 #: An example that is not over by then waits for something that does not come.
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 BLOCK = re.compile(
     r"^(?:```python\n(?P<shown>.*?)^```$|<!-- python\n(?P<hidden>.*?)^-->$"
