@@ -27,6 +27,10 @@ class Status(Enum):
     CLOSED = "closed"
 
 
+#: Characters of a user's id that a `repr` shows; a UUID has 36.
+ID_SHOWN = 64
+
+
 def fingerprint(secret: str | None) -> str:
     """Return the first eight hex digits of the secret's SHA-256: tells tokens apart, shows none."""
     if secret is None:
@@ -36,7 +40,12 @@ def fingerprint(secret: str | None) -> str:
 
 def _name_of(user: object) -> str:
     identity = user.get("id") if isinstance(user, Mapping) else getattr(user, "id", None)
-    return "None" if user is None else f"<{type(user).__name__} {identity}>"
+    if user is None:
+        return "None"
+    # A server's word goes into logs: on one line, and nothing that has members of its own.
+    shown = "?" if isinstance(identity, Mapping | list | tuple | set) else str(identity)
+    shown = shown[:ID_SHOWN]
+    return f"<{type(user).__name__} {shown if shown.isprintable() else ascii(shown)}>"
 
 
 def _words(words: Iterable[str]) -> tuple[str, ...]:

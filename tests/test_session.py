@@ -148,3 +148,22 @@ def test_the_statuses():
         status.name for status in Status
     ]
     assert all(status.value == status.name.lower() for status in Status)
+
+
+@pytest.mark.parametrize(
+    "identity, shown",
+    [
+        ("u1", "<dict u1>"),
+        (7, "<dict 7>"),
+        (None, "<dict None>"),
+        ({"token": "hush"}, "<dict ?>"),
+        (["hush"], "<dict ?>"),
+        ("u1\nWARNING all is lost\x1b[2J", r"<dict 'u1\nWARNING all is lost\x1b[2J'>"),
+        ("x" * 5000, f"<dict {'x' * 64}>"),
+    ],
+)
+def test_a_user_is_a_word_in_a_repr(identity, shown):
+    """Whatever a server or a record has for an id: one line, not long, and no object."""
+    session = Session(access_token="a", refresh_token="r", user={"id": identity})
+
+    assert f"user={shown}," in repr(session)

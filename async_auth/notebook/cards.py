@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import attrs
 
 from async_auth.notebook.told import Told
-from async_auth.session import Session, Status
+from async_auth.session import ID_SHOWN, Session, Status
 
 #: So many of the last events are shown.
 SHOWN = 5
@@ -217,8 +217,8 @@ def _rows_of(session: Session, now: float) -> list[tuple[str, str]]:
     rows = []
     user = session.user
     who = user.get("id") if isinstance(user, Mapping) else getattr(user, "id", None)
-    if who is not None:
-        rows.append(("user", str(who)))
+    if who is not None and not isinstance(who, Mapping | list | tuple | set):
+        rows.append(("user", str(who)[:ID_SHOWN]))
     ends = session.expires_at
     rows.append(("expires", "nobody said when" if ends is None else moment(ends, now)))
     rows.append(("generation", str(session.generation)))
