@@ -457,3 +457,18 @@ def test_a_redirects_error_shows_no_secret():
         secrets=["luwamgajpx4l"],
     )
     assert ("[redacted] [redacted]", "[redacted]") == (error.message, error.code)
+
+
+@pytest.mark.parametrize(
+    "kind, message",
+    [
+        (None, "Oops"),
+        ("text/plain", "Oops"),
+        ("Text/Plain; charset=utf-8", "Oops"),
+        ("text/html", "The server answered 404 with 6 bytes of text/html."),
+        ("", "The server answered 404 with 6 bytes of an unnamed type."),
+    ],
+)
+def test_only_plain_text_is_a_message(kind: str | None, message: str) -> None:
+    """A page of a proxy's is told by its size and type; what says no type is plain."""
+    assert message == error_from(page(404, b" Oops\n", kind)).message

@@ -24,6 +24,8 @@ from async_auth.errors import (
 from async_auth.gotrue.models import User
 from async_auth.gotrue.parsing import (
     auth_response_from,
+    check,
+    list_from,
     object_from,
     session_from,
     session_from_tokens,
@@ -271,6 +273,55 @@ def test_error_answers_are_raised() -> None:
             read(answer({}, 503))
         with pytest.raises(ApiError, match="nope"):
             read(answer({"code": "c", "message": "nope"}, 400))
+
+
+@pytest.mark.parametrize(
+    "value, member, expected",
+    [
+        ([{"id": 1}, {"id": 2}], None, [{"id": 1}, {"id": 2}]),
+        ([{"id": 1}, 5, None, [], "x"], None, [{"id": 1}]),
+        (None, None, []),
+        ({"users": [{"id": 1}], "aud": "x"}, "users", [{"id": 1}]),
+        ({"users": None}, "users", []),
+    ],
+)
+def test_a_list(value: object, member: str | None, expected: object) -> None:
+    """It is the whole answer, or a member of it; `null` is Go's empty one."""
+    assert expected == list_from(answer(value), member)
+
+
+@pytest.mark.parametrize(
+    "value, member",
+    [({}, None), ("x", None), ({}, "users"), ([], "users"), ({"users": {}}, "users")],
+)
+def test_a_success_that_has_no_list_is_a_protocol_error(value: object, member: str | None) -> None:
+    """A member that is missing is no empty list."""
+    with pytest.raises(ProtocolError):
+        list_from(answer(value), member)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [check, object_from, list_from, user_from, lambda *a, **k: session_from(*a, sent_at=0.0, **k)],
+)
+def test_every_reader_knows_what_is_secret_and_what_time_it_is(read: Any) -> None:
+    """An error shows nothing that we sent; a `Retry-After` date counts from now."""
+    headers = {
+        "Content-Type": "application/json",
+        "Retry-After": formatdate(1_000_007, usegmt=True),
+    }
+    refusal = Response(503, headers, b'{"msg": "hunter22 is wrong"}')
+
+    with pytest.raises(ServerUnavailable, match=r"^\[redacted\] is wrong") as caught:
+        read(refusal, secrets=["hunter22"], now=1_000_000.0)
+
+    assert 7 == caught.value.retry_after
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_of_some_answers_only_the_success_counts(status: int) -> None:
+    """Whatever stands in them."""
+    check(Response(status, {}, b"<html>"))
 
 
 def test_the_user_endpoint(recordings: dict[str, Any]) -> None:

@@ -63,6 +63,17 @@ def test_the_programs_own_query_is_none_of_the_tokens():
     assert not found.recovery
 
 
+def test_tokens_are_the_members_of_a_session():
+    """Without what is about the link; an end of fifteen digits is one, and what is empty is not."""
+    found = read_redirect(
+        f"{HERE}#access_token=a&refresh_token=r&expires_in=9&type=signup&token_type="
+        f"&expires_at={'9' * 15}"
+    )
+
+    assert {"access_token": "a", "refresh_token": "r", "expires_at": 10**15 - 1} == found.tokens
+    assert not found.recovery
+
+
 @pytest.mark.parametrize("until", ["soon", "-1", "1e9", "٣", "9" * 16])
 def test_an_expiry_that_is_none_is_left_out(until):
     """The token's own `exp` counts then."""
