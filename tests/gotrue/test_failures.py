@@ -472,3 +472,16 @@ def test_a_redirects_error_shows_no_secret():
 def test_only_plain_text_is_a_message(kind: str | None, message: str) -> None:
     """A page of a proxy's is told by its size and type; what says no type is plain."""
     assert message == error_from(page(404, b" Oops\n", kind)).message
+
+
+def test_a_plain_text_may_begin_with_a_word_of_one_letter() -> None:
+    """It begins like a sentence; what begins like markup is none."""
+    assert "I am a teapot" == error_from(page(418, b"I am a teapot", "text/plain")).message
+    assert "5 bytes" in error_from(page(418, b"<a b>", "text/plain")).message
+
+
+def test_a_type_of_any_length_is_told_in_short() -> None:
+    """Sixty characters of it are enough to know the proxy."""
+    message = error_from(page(404, b"x", "text/x" + "y" * 99)).message
+
+    assert f"The server answered 404 with 1 bytes of text/x{'y' * 53}…." == message

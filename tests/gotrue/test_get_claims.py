@@ -92,7 +92,8 @@ async def test_hs256_without_the_secret_asks_the_server():
             await client.get_claims(token)
         with pytest.raises(InvalidToken) as caught:
             await client.get_claims(token[:-8] + "AAAAAAAA")
-        assert "bad_jwt" == caught.value.code
+        assert ("bad_jwt", 403) == (caught.value.code, caught.value.status)
+        assert "invalid JWT" in caught.value.message
         server.faults.add("/user", status=503)
         with pytest.raises(ServerUnavailable):
             await client.get_claims(token)
