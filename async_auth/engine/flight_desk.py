@@ -46,6 +46,13 @@ class FlightDesk:
             return True
         return self.flight.order > max(state.installed, state.ended)
 
+    def newer(self) -> Session | None:
+        """Return what memory has by now, if that is a newer generation of the same sign-in."""
+        session = self.keeper.state.session
+        if session is None or not (self.own and self.keeper.state.is_current(self.base)):
+            return None
+        return session if session.generation > self.base.generation else None
+
     def rebased(self, session: Session) -> None:
         """Spend another process's newer token instead."""
         self.base = session

@@ -185,10 +185,9 @@ class Household:
             for keeper in left:
                 await keeper.mend()
 
-        until = ground.clock.now() + ground.policy.request_timeout
         menders = min(MENDERS, len(keepers))
         with contextlib.suppress(TimeoutError):
-            async with keepers[0].refresher.until(until):
+            async with keepers[0].refresher.within(ground.policy.request_timeout):
                 await asyncio.gather(*(mend() for _ in range(menders)))
 
     def _say_goodbye(self) -> None:

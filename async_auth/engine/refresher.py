@@ -16,6 +16,7 @@ import attrs
 
 from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
 from async_auth.engine.ground import Ground
+from async_auth.engine.scheduler import TOLERANCE, Timer
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.errors import (
@@ -44,6 +45,10 @@ class Desk(Protocol):
 
     def wanted(self) -> bool:
         """Say whether the sign-in is still the one to refresh."""
+        ...
+
+    def newer(self) -> Session | None:
+        """Return what memory has by now, if that is a newer generation of the same sign-in."""
         ...
 
     def rebased(self, session: Session) -> None:
@@ -187,16 +192,33 @@ class Refresher:
         timeout = self.ground.policy.request_timeout
         try:
             # Bounded on *our* clock too: a transport may forget its timeout, or be simulated.
-            async with self.until(self.ground.clock.now() + timeout):
+            async with self.within(timeout):
                 return await self.ground.transport.send(request, timeout=timeout)
         except TimeoutError as error:
             raise NetworkError(f"No answer within {timeout:g} seconds.", sent=True) from error
 
     @asynccontextmanager
-    async def until(self, until: float) -> AsyncIterator[None]:
-        """Raise TimeoutError in the body when the clock shows *until*."""
+    async def within(self, seconds: float) -> AsyncIterator[None]:
+        """
+        Raise TimeoutError in the body after so many seconds.
+
+        They are counted on the monotonic clock: when a wall clock is set forward, or the machine
+        wakes, what is under way has as long as it had before.
+        """
+        clock, scheduler = self.ground.clock, self.ground.scheduler
+        end = clock.monotonic() + seconds
+        timer: Timer | None = None
         async with asyncio.timeout(None) as bound:
-            timer = self.ground.scheduler.call_at(until, lambda: bound.reschedule(0))
+
+            def look() -> None:
+                nonlocal timer
+                left = end - clock.monotonic()
+                if left > TOLERANCE:
+                    timer = scheduler.call_at(clock.now() + left, look)
+                else:
+                    bound.reschedule(0)
+
+            timer = scheduler.call_at(clock.now() + seconds, look)
             try:
                 yield
             finally:
@@ -214,7 +236,7 @@ class Refresher:
         patience = self.ground.policy.lock_timeout
         hold = self.ground.lock.hold(self.shelf.key)
         try:
-            async with self.until(self.ground.clock.now() + patience):
+            async with self.within(patience):
                 held = await hold.__aenter__()
         except TimeoutError as error:
             raise LockTimeout(
@@ -299,8 +321,10 @@ class Refresher:
             verdict, found = await self.shelf.look(base, stored=desk.stored())
             failure = self.shelf.take_damage()
         except StoreError as error:
-            # We hold the lock, so nobody is spending the token; compare-and-swap guards the rest.
-            verdict, found, failure = Proceed(base.generation), None, error
+            # We hold the lock, so nobody is spending the token, unless somebody has and the store
+            # has told of it while it still could; compare-and-swap guards the rest.
+            found, failure = desk.newer(), error
+            verdict = Proceed(base.generation) if found is None else Newer()
         if not desk.wanted():
             raise AuthSessionMissing
         if failure is not None:

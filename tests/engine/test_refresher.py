@@ -662,3 +662,49 @@ async def test_a_close_does_not_wait_for_what_was_not_sent(manager, server, faul
     assert [] == server.requests
     async with faulty_store.lock.hold("default"):
         pass
+
+
+async def test_a_clock_that_is_set_forward_cuts_no_request_off(manager, server, clock, settle):
+    """What was sent has its time on the monotonic clock, whatever a user or NTP does."""
+    server.gate = asyncio.Event()
+    call = asyncio.ensure_future(manager.refresh_session())
+    await settle()
+    await clock.step(300.0)
+    # Any call finds that out.
+    await manager.start()
+    await clock.run(10.0)
+    server.gate.set()
+
+    assert 2 == (await call).generation
+    assert 1 == len(server.requests)
+
+
+async def test_a_request_is_cut_off_in_time_when_the_clock_is_set_back(manager, server, clock):
+    """A wall clock that was set does not make it wait for longer, either."""
+    server.gate = asyncio.Event()
+    call = asyncio.ensure_future(manager.refresh_session())
+    await clock.run(5.0)
+    await clock.step(-300.0)
+    await clock.run(26.0)
+
+    # The answer counts as lost, and is asked for once more.
+    with pytest.raises(NetworkError, match="No answer within 15 seconds"):
+        await call
+    assert 2 == len(server.requests)
+
+
+async def test_what_memory_has_counts_where_the_store_cannot_be_read(
+    manager, server, faulty_store, settle
+):
+    """A token that was replaced while its flight waited for the lock is not spent any more."""
+    base, keeper = manager.session, manager._made().keeper  # noqa: SLF001 - the store tells it
+    async with faulty_store.lock.hold("default"):
+        call = asyncio.ensure_future(manager.refresh_session())
+        await settle()
+        rotated = attrs.evolve(server.sign_in(), generation=2, sign_in_id=base.sign_in_id)
+        await keeper.shelf.save(rotated, expected=1)
+        await keeper.noticed(None)
+        faulty_store.breaks("load")
+
+    assert rotated == await call
+    assert [] == server.requests
