@@ -370,6 +370,17 @@ def mutation(session: nox.Session) -> None:
     )
 
 
+@nox.session(python=NEWEST, requires=["wheel"], default=False)
+def simulation(session: nox.Session) -> None:
+    """Find every planted bug, then simulate ten thousand worlds; `-- --seeds 0:100` fewer."""
+    install_wheel(session, *group("tests"))
+    program = str(TESTS / "simulation")
+    workers = str(os.cpu_count() or 1)
+    session.run("python", program, "--plants")
+    run = session.posargs or ["--seeds", "0:10000"]
+    session.run("python", program, "--workers", workers, *run)
+
+
 @nox.session(python=NEWEST, requires=["wheel"])
 def bench(session: nox.Session) -> None:
     """Run every benchmark in its quick mode, so that none rots; `-- --full` measures."""

@@ -1,0 +1,305 @@
+"""Bugs that are planted on purpose, to see that the laws find them.
+
+Each is a patch of the real code, in force inside a `with`. They are the mistakes that others have
+made and that are easy to make; nothing else runs with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from unittest.mock import patch
+
+import attrs
+
+from async_auth.core.lifecycle import Lifecycle
+from async_auth.core.reconcile import Proceed
+from async_auth.engine import refresher as refresher_module
+from async_auth.engine.broadcast import Broadcast, EventStream
+from async_auth.engine.handout import Handout
+from async_auth.engine.keeper import FlightDesk, Keeper
+from async_auth.engine.refresher import Refresher
+from async_auth.engine.shelf import Shelf
+from async_auth.engine.single_flight import Flight
+from async_auth.errors import Conflict, NetworkError, RefreshRejected
+from async_auth.events import TokenRefreshed
+
+
+def missing_shield():
+    """A cancelled caller cancels the refresh that it waits for."""
+    wait = Flight.wait
+
+    async def torn(self, **options):
+        try:
+            return await wait(self, **options)
+        except asyncio.CancelledError:
+            if self.task is not None:
+                self.task.cancel()
+            raise
+
+    return patch.object(Flight, "wait", torn)
+
+
+def lock_released_before_the_save():
+    """The lock is let go as soon as the answer is there."""
+    ask, holding = Refresher.ask, Refresher.holding
+
+    @contextlib.asynccontextmanager
+    async def early(self):
+        async with contextlib.AsyncExitStack() as stack:
+            held = await stack.enter_async_context(holding(self))
+            _STACKS[asyncio.current_task()] = stack
+            yield held
+
+    async def ask_and_let_go(self, base, sending):
+        try:
+            return await ask(self, base, sending)
+        finally:
+            stack = _STACKS.pop(asyncio.current_task(), None)
+            if stack is not None:
+                await stack.aclose()
+
+    return _all(
+        patch.object(Refresher, "holding", early), patch.object(Refresher, "ask", ask_and_let_go)
+    )
+
+
+_STACKS: dict[object, contextlib.AsyncExitStack] = {}
+
+
+def event_inside_the_lock():
+    """What is new is told at once, by whoever holds the lock."""
+    refreshed = Keeper.refreshed
+
+    def tell_at_once(self, session, *, stored):
+        refreshed(self, session, stored=stored)
+        self.flush()
+
+    return patch.object(Keeper, "refreshed", tell_at_once)
+
+
+def generation_not_compared():
+    """What the store holds is believed to be what memory holds."""
+
+    async def look(self, session, *, stored):
+        record = await self._record()
+        return Proceed(None if record is None else record.generation), None
+
+    return patch.object(Shelf, "look", look)
+
+
+def lost_answer_taken_for_a_refusal():
+    """An answer that was lost ends the session."""
+    send = Refresher.send
+
+    async def final(self, request):
+        try:
+            return await send(self, request)
+        except NetworkError as error:
+            if error.sent:
+                raise RefreshRejected("No answer.", code="lost") from error
+            raise
+
+    return patch.object(Refresher, "send", final)
+
+
+def expired_token_handed_out():
+    """A token that has expired is handed out while it cannot be refreshed."""
+
+    async def token(self, *, min_ttl, rejected):
+        held = self.state.lifecycle.held_back(self.clock.now())
+        if held and self.state.token is not None:
+            return self.state.token
+        return await _TOKEN(self, min_ttl=min_ttl, rejected=rejected)
+
+    return patch.object(Handout, "token", token)
+
+
+_TOKEN = Handout.token
+
+
+def flight_not_joined():
+    """Everyone who wants a new token begins a refresh."""
+    return _all(
+        patch.object(Keeper, "flight_of", lambda *_: None),
+        patch.object(Refresher, "holding", _unlocked),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _unlocked(_self):
+    yield None
+
+
+def late_401_refreshes_again():
+    """A refused token is refreshed even if it is not the current one any more."""
+
+    def refused(self, rejected):
+        session = self.state.session
+        return None if rejected is None or session is None else session.generation
+
+    return patch.object(Handout, "_refused_generation", refused)
+
+
+def sign_out_loses():
+    """A refresh that was under way brings back what was signed out."""
+
+    def publish(self, session, *, stored):
+        self.keeper.signed_in(session, TokenRefreshed, order=self.flight.order, stored=stored)
+
+    return _all(
+        patch.object(FlightDesk, "wanted", lambda _: True),
+        patch.object(FlightDesk, "publish", publish),
+    )
+
+
+def refusal_without_another_look():
+    """A final refusal ends the session whatever others have stored meanwhile."""
+
+    async def refused(self, base, desk, error):
+        desk.end(refresher_module.reason_of(error), error)
+
+    return patch.object(Refresher, "_refused", refused)
+
+
+def conflict_ignored():
+    """What another process has stored meanwhile is written over."""
+    save = Shelf.save
+
+    async def over(self, session, *, expected):
+        try:
+            await save(self, session, expected=expected)
+        except Conflict:
+            await save(self, session, expected=None)
+
+    return patch.object(Shelf, "save", over)
+
+
+def back_off_ignored():
+    """After a failure it is tried again at once."""
+    failed = Lifecycle.failed
+
+    def at_once(self, error, *, now, u):
+        return attrs.evolve(failed(self, error, now=now, u=u), not_before=now + 0.05)
+
+    return patch.object(Lifecycle, "failed", at_once)
+
+
+def event_published_twice():
+    """Every subscriber gets new tokens twice."""
+    publish = Broadcast.publish
+
+    def twice(self, event):
+        publish(self, event)
+        if isinstance(event, TokenRefreshed):
+            publish(self, event)
+
+    return patch.object(Broadcast, "publish", twice)
+
+
+def lagged_not_counted():
+    """A slow reader loses events and is told of one only."""
+    put = EventStream.put
+
+    def forgetful(self, event):
+        put(self, event)
+        self._missed = min(self._missed, 1)
+
+    return patch.object(EventStream, "put", forgetful)
+
+
+def secret_in_an_exception():
+    """A failure names the token that it is about."""
+    send = Refresher.send
+
+    async def telling(self, request):
+        try:
+            return await send(self, request)
+        except NetworkError as error:
+            text = request.body.decode() or request.headers.get("Authorization", "")
+            raise NetworkError(f"No answer to {text}", sent=error.sent) from error
+
+    return patch.object(Refresher, "send", telling)
+
+
+def rotated_token_dropped():
+    """A save that fails drops the tokens that were to be saved."""
+
+    def unsaved(self, session, desk, error):
+        raise error
+
+    return patch.object(Refresher, "_unsaved", unsaved)
+
+
+def lease_not_asked_for():
+    """Whoever has slept past the lease spends the token all the same, and saves under no lock."""
+
+    async def blind(held):
+        del held
+
+    return patch.object(refresher_module, "still_held", blind)
+
+
+def generation_restarts():
+    """Every new token has generation 2."""
+
+    def answered(self, session):
+        session = attrs.evolve(session, generation=2, sign_in_id=self.base.sign_in_id)
+        self.flight.answer = session
+        return session
+
+    return patch.object(FlightDesk, "answered", answered)
+
+
+def timer_forgotten():
+    """After a failure nobody sets the timer, and whoever waits is never told."""
+
+    def settle_nothing(self, flight, result, error, *, torn=False):
+        if error is not None and flight.waiting > 1:
+            return
+        _LAND(self, flight, result, error, torn=torn)
+
+    return patch.object(Keeper, "_land", settle_nothing)
+
+
+_LAND = Keeper._land
+
+
+def _all(*patches):
+    stack = contextlib.ExitStack()
+
+    @contextlib.contextmanager
+    def planted():
+        with stack:
+            for one in patches:
+                stack.enter_context(one)
+            yield
+
+    return planted()
+
+
+#: All plants, by name.
+PLANTS = {
+    plant.__name__: plant
+    for plant in (
+        missing_shield,
+        lock_released_before_the_save,
+        event_inside_the_lock,
+        generation_not_compared,
+        lost_answer_taken_for_a_refusal,
+        expired_token_handed_out,
+        flight_not_joined,
+        late_401_refreshes_again,
+        sign_out_loses,
+        refusal_without_another_look,
+        conflict_ignored,
+        back_off_ignored,
+        event_published_twice,
+        lagged_not_counted,
+        secret_in_an_exception,
+        rotated_token_dropped,
+        generation_restarts,
+        timer_forgotten,
+        lease_not_asked_for,
+    )
+}
