@@ -321,10 +321,12 @@ class Refresher:
             verdict, found = await self.shelf.look(base, stored=desk.stored())
             failure = self.shelf.take_damage()
         except StoreError as error:
-            # We hold the lock, so nobody is spending the token, unless somebody has and the store
-            # has told of it while it still could; compare-and-swap guards the rest.
-            found, failure = desk.newer(), error
-            verdict = Proceed(base.generation) if found is None else Newer()
+            # We hold the lock, so nobody is spending the token; compare-and-swap guards the rest.
+            verdict, found, failure = Proceed(base.generation), None, error
+        newer = desk.newer()
+        if isinstance(verdict, Proceed) and newer is not None:
+            # The store told of it while it still could; now it is away, or has lost its record.
+            verdict, found = Newer(), newer
         if not desk.wanted():
             raise AuthSessionMissing
         if failure is not None:

@@ -135,6 +135,17 @@ def newest_wins(old, new, *, over, excused):
     return None
 
 
+def compares(new, *, blind):
+    """
+    What is stored is replaced by compare-and-swap, but for a new sign-in.
+
+    Args:
+        new: The record that is written.
+        blind: Whether it was written over whatever was there, though its sign-in was stored before.
+    """
+    return f"generation {new.generation} was written without comparing" if blind else None
+
+
 def saved_under_lock(old, new, *, held):
     """
     A rotated token is saved before the lock is let go.

@@ -22,6 +22,7 @@ class LookedAtMemory(MemoryStore):
         self.over = {}
         self.holding = {}
         self.written_at = {}
+        self.known = {}
 
     def record_of(self, key):
         """Return what is stored, without asking."""
@@ -31,7 +32,7 @@ class LookedAtMemory(MemoryStore):
         """See `MemoryStore.save`."""
         old = self._records.get(key)
         await super().save(key, record, expected=expected)
-        judge_save(self, self._world, key, old, record, held=key in self.holding)
+        judge_save(self, self._world, key, old, record, held=key in self.holding, expected=expected)
 
     async def delete(self, key, *, expected):
         """See `MemoryStore.delete`."""
@@ -41,7 +42,7 @@ class LookedAtMemory(MemoryStore):
             self.over.setdefault(key, {})[old.sign_in_id] = self._world.loop.now
 
 
-def judge_save(store, world, key, old, record, *, held):
+def judge_save(store, world, key, old, record, *, held, expected):
     """Look at a write that has just happened, and remember it."""
     session_key, ledger = base_key(key), world.ledger
     over = store.over.setdefault(key, {})
@@ -51,6 +52,10 @@ def judge_save(store, world, key, old, record, *, held):
     broken = invariants.newest_wins(old, record, over=record.sign_in_id in over, excused=excused)
     world.hold("newest_wins", broken)
     world.hold("saved_under_lock", invariants.saved_under_lock(old, record, held=held or excused))
+    known = store.known.setdefault(key, set())
+    blind = expected is None and record.sign_in_id in known and not excused
+    world.hold("compares", invariants.compares(record, blind=blind))
+    known.add(record.sign_in_id)
     if old is not None and old.sign_in_id != record.sign_in_id:
         over[old.sign_in_id] = world.loop.now
     over.pop(record.sign_in_id, None)

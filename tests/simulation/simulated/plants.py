@@ -21,7 +21,7 @@ from async_auth.engine.keeper import FlightDesk, Keeper
 from async_auth.engine.refresher import Refresher
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
-from async_auth.errors import Conflict, NetworkError, RefreshRejected
+from async_auth.errors import NetworkError, RefreshRejected
 from async_auth.events import TokenRefreshed
 
 
@@ -162,19 +162,6 @@ def refusal_without_another_look():
     return patch.object(Refresher, "_refused", refused)
 
 
-def conflict_ignored():
-    """What another process has stored meanwhile is written over."""
-    save = Shelf.save
-
-    async def over(self, session, *, expected):
-        try:
-            await save(self, session, expected=expected)
-        except Conflict:
-            await save(self, session, expected=None)
-
-    return patch.object(Shelf, "save", over)
-
-
 def back_off_ignored():
     """After a failure it is tried again at once."""
     failed = Lifecycle.failed
@@ -292,7 +279,6 @@ PLANTS = {
         late_401_refreshes_again,
         sign_out_loses,
         refusal_without_another_look,
-        conflict_ignored,
         back_off_ignored,
         event_published_twice,
         lagged_not_counted,

@@ -32,6 +32,8 @@ class Shared:
     #: By key: the sign-ins that were stored once, and are not there any more.
     over: dict = attrs.field(factory=dict)
     written_at: dict = attrs.field(factory=dict)
+    #: By key: the sign-ins that were ever stored.
+    known: dict = attrs.field(factory=dict)
     ill: bool = False
 
     def tell(self, key):
@@ -92,7 +94,7 @@ class View:
         shared.removed.discard(key)
         holder, _ = shared.holders.get(base_key(key), (None, 0.0))
         held = holder is not None and holder.process is self._process
-        judge_save(shared, world, key, old, record, held=held)
+        judge_save(shared, world, key, old, record, held=held, expected=expected)
         world.note(f"{self._process.index} saves {key} {record.generation}")
         shared.tell(key)
         await self._pass(key, after=True)
