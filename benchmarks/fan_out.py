@@ -173,7 +173,7 @@ async def anyio_crowd(size: int) -> Crowd:
 async def run(*, quick: bool) -> list[Report]:
     """Measure; the full run takes about half a minute."""
     size = 200 if quick else 10_000
-    return [await run_one(burst, size=size, rounds=2 if quick else 25) for burst in (1, BURST)]
+    return [await run_one(burst, size=size, rounds=2 if quick else 15) for burst in (1, BURST)]
 
 
 async def run_one(burst: int, *, size: int, rounds: int) -> Report:

@@ -24,8 +24,9 @@ EXPIRED = -5.0
 #: supabase_auth never gets through with more.
 SMALL = 100
 REMARK = (
-    "Whoever is ahead refreshes in the first caller's own task, and loses the token if that caller is "
-    "cancelled; nothing is saved, and nobody is told. What would change it is doing without that."
+    "Authlib and azure-core refresh in the first caller's own task, and lose the token if that caller "
+    "is cancelled; nothing is saved, and nobody is told: doing without these would change it. Node's "
+    "promises cost less than asyncio's tasks and futures, which no library on asyncio can change."
 )
 
 

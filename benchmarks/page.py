@@ -64,7 +64,8 @@ class Line:
         if self.behind:
             found.append(f"**Not ahead of {' and '.join(self.behind)}.**")
         elif self.peers:
-            found.append("Ahead of every peer.")
+            failing = any(times < 1 for times in self.peers.values())
+            found.append(f"Ahead of every peer{' that fails nobody' if failing else ''}.")
         else:
             found.append("No peer does this.")
         if not self.met:
