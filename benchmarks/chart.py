@@ -14,8 +14,8 @@ from page import Line
 
 WIDTH, LEFT, RIGHT = 900, 290, 60
 BAR, GAP, TITLE = 15, 12, 20
-#: Where the axis begins: those who cost half as much as we are on it.
-LOWEST = 0.5
+#: Where the axis begins: those who cost a fifth of what we do are on it.
+LOWEST = 0.2
 STYLE = """\
   text { font: 12px system-ui, sans-serif; fill: #24292f }
   .title { font-weight: 600 }
