@@ -368,6 +368,13 @@ async def test_what_is_no_request_is_dropped(proxy):
     assert b"HTTP/1.1 207 " == (await talk(proxy.url, CLOSING))[:13]
 
 
+@pytest.mark.parametrize("answer", [b"hello\r\n\r\n", b"\r\n\r\n", b"HTTP/1.1 ok\r\n\r\n"])
+async def test_what_is_no_answer_is_a_reset(before, answer):
+    """A server that speaks something else is as good as one that is away."""
+    with pytest.raises(ConnectionResetError):
+        await talk((await before(OldServer(answer))).url)
+
+
 CLOSING = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 

@@ -17,7 +17,7 @@ import attrs
 HEAD_MAX = 1024 * 1024
 #: Answers that have no body, whatever their headers say.
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-#: Method, target and version.
+#: Method, target and version; an answer may leave out the last of its words.
 WORDS = 3
 
 
@@ -98,8 +98,11 @@ async def read_answer(reader: asyncio.StreamReader, *, method: str) -> tuple[Hea
 
     Raises:
         IncompleteReadError: The stream ended before.
+        ValueError: It is no HTTP.
     """
     head = await Head.read(reader)
+    if not head.words[0].startswith("HTTP/1.") or len(head.words) < WORDS - 1:
+        raise ValueError("This is no answer of HTTP/1.")
     if method == "HEAD" or head.status in BODILESS:
         return head, head.raw
     if not (head.header("content-length") or head.header("transfer-encoding")):
