@@ -90,21 +90,23 @@ class EventStream(AsyncIterator[Event]):
         """
         place = self._place
         while (following := place.following) is None:
-            if place.gap is not None or self._left is not None:
-                event = self._take(place.gap)
-                if event is None:
+            if self._left is not None:
+                if not self._left:
                     raise StopAsyncIteration
+                return self._left.popleft()
+            if place.gap is not None:
+                event, self._place = self._beyond(place, place.gap)
                 return event
             loop = asyncio.get_running_loop()
             if self._start is not None and (
-                self._home.loop is not loop or self._insistent or not self._begun
+                not self._home.is_in(loop) or self._insistent or not self._begun
             ):
                 await self._begin(self._start)
             waiter = self._new_waiter(loop)
             try:
-                # Starting may itself bring the first event, and another thread may have told one
-                # before it knew of this reader.
-                if self._place is place and place.following is None:
+                # Starting may itself have brought events, more than are kept even, and another thread
+                # may have told some before it knew of this reader.
+                if self._place is place and place.following is None and place.gap is None:
                     await waiter
             finally:
                 self._tape.waiting.pop(waiter, None)
@@ -115,33 +117,22 @@ class EventStream(AsyncIterator[Event]):
         self._place = following
         return place.event
 
-    def _next(self) -> Event | None:
-        place, following = self._place, self._place.following
-        if following is None:
-            return self._take(place.gap)
-        self._place = following
-        return place.event
-
-    def _take(self, gap: Gap | None) -> Event | None:
-        """Return what is to be read before the tape goes on; `None` if there is nothing."""
-        if self._left is not None:
-            return self._left.popleft() if self._left else None
-        if gap is None:
-            return None
-        place, lost = self._place, gap
+    def _beyond(self, place: Place, gap: Gap) -> tuple[Event, Place]:
+        """Return what is read where the tape was cut off, and where it goes on."""
         if isinstance(gap, _Greeting):
-            self._place = gap.following
             # It counts like any other event, and is the first to be lost.
             if self._tape.end.number - gap.following.number < self._tape.limit:
-                return gap.last
-            lost = gap.following.gap or gap
-        self._place = lost.following
-        return Lagged(
-            missed=lost.following.number - place.number,
-            session=lost.last.session,
-            at=lost.last.at,
-            key=lost.last.key,
+                return gap.last, gap.following
+            gap = gap.following.gap or gap
+        # Read once: another thread may move it on.
+        following = gap.following
+        lagged = Lagged(
+            missed=following.number - place.number,
+            session=gap.last.session,
+            at=gap.last.at,
+            key=gap.last.key,
         )
+        return lagged, following
 
     def _new_waiter(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         if self._waiter is not None and not self._waiter.get_loop().is_closed():
@@ -171,8 +162,7 @@ class EventStream(AsyncIterator[Event]):
     def close(self) -> None:
         """End the subscription; what is buffered can still be read."""
         if self._left is None:
-            left = deque(iter(self._next, None))
-            self._left, self._place, self._start = left, Place(0), None
+            self._left, self._place, self._start = deque(self._ahead()), Place(0), None
         self._wake()
 
     async def aclose(self) -> None:
@@ -221,10 +211,17 @@ class EventStream(AsyncIterator[Event]):
         """Return what would be read, and leave it there."""
         if self._left is not None:
             return list(self._left)
+        ahead: list[Event] = []
+        event: Event
         place = self._place
-        ahead = list(iter(self._next, None))
-        self._place = place
-        return ahead
+        while True:
+            if (following := place.following) is not None:
+                event, place = place.event, following
+            elif place.gap is not None:
+                event, place = self._beyond(place, place.gap)
+            else:
+                return ahead
+            ahead.append(event)
 
 
 class _Greeting(Gap):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import attrs
 
@@ -19,10 +20,16 @@ class Home:
 
     loop: asyncio.AbstractEventLoop | None = None
     keeper: object = None
+    #: The process: in a forked one nobody is at work.
+    _pid: int = attrs.field(init=False, factory=os.getpid)
+
+    def is_in(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Say whether the manager works in *loop*."""
+        return self.loop is loop and self._pid == os.getpid()
 
     def move(self, keeper: object, loop: asyncio.AbstractEventLoop | None) -> None:
         """The manager works in *loop* from now on, and *keeper* runs it."""
-        self.keeper, self.loop = keeper, loop
+        self.keeper, self.loop, self._pid = keeper, loop, os.getpid()
 
     def leave(self, keeper: object) -> None:
         """*keeper* ends; nothing if somebody else has taken over."""

@@ -66,30 +66,40 @@ class Tape:
         self.end = Place(0)
         #: Readers that wait for it, in this order; their loop does not hold them.
         self.waiting: dict[asyncio.Future[None], None] = {}
-        self._adding = threading.Lock()
         self.limit = limit
+        self._new: list[Event] = []
+        self._adding = threading.Lock()
         # The last so many places. Only readers hold them, the first of each his own.
         self._kept: deque[weakref.ref[Place]] = deque()
         self._gap: weakref.ref[Gap] | None = None
 
     def add(self, event: Event) -> None:
-        """Put an event at the end and wake whoever waits; from any thread, and never waits long."""
-        with self._adding:
-            place = self.end
-            self.end = Place(place.number + 1)
-            place.event = event
-            place.following = self.end
-            self._kept.append(weakref.ref(place))
-            if len(self._kept) > self.limit:
-                self._cut(self._kept.popleft()())
-            waiting = list(self.waiting)
-            self.waiting.clear()
+        """Put an event at the end and wake whoever waits; from any thread, and never waits."""
+        self._new.append(event)
+        # Whoever is at it adds this one as well: another thread, or this one, in the midst of which
+        # a signal or the garbage collector has struck. To wait for that would be for ever.
+        while self._new and self._adding.acquire(blocking=False):
+            try:
+                while self._new:
+                    self._put(self._new.pop(0))
+            finally:
+                self._adding.release()
         loop = running_loop()
-        for waiter in waiting:
+        for waiter in list(self.waiting):
             if waiter.get_loop() is not loop:
                 wake(waiter, loop)
             elif not waiter.done():
                 waiter.set_result(None)
+            # Only now: a Ctrl-C may strike at any time, and the next event wakes those who are left.
+            self.waiting.pop(waiter, None)
+
+    def _put(self, event: Event) -> None:
+        place, end = self.end, Place(self.end.number + 1)
+        # In one go: an event that stood there only half would be the last that anybody sees.
+        place.event, place.following, self.end = event, end, end
+        self._kept.append(weakref.ref(place))
+        if len(self._kept) > self.limit:
+            self._cut(self._kept.popleft()())
 
     def _cut(self, lost: Place | None) -> None:
         # Nobody holds a place that all have passed.

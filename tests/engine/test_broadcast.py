@@ -251,6 +251,20 @@ async def test_starting_brings_the_first_event_or_its_error():
     assert HELLO == await anext(stream)
 
 
+async def test_starting_may_bring_more_than_is_kept():
+    """A reader whose place is lost while it starts does not wait for yet another event."""
+    broadcast = Broadcast()
+
+    async def start():
+        for number in range(3):
+            broadcast.publish(refreshed(number))
+
+    stream = open_stream(broadcast, buffer=1, start=start)
+    assert HELLO == await anext(stream)
+    async with asyncio.timeout(60):
+        assert [Lagged(missed=2, at=1.0), refreshed(2)] == [await anext(stream) for _ in range(2)]
+
+
 async def test_a_manager_that_is_closed_while_it_starts_ends_the_stream():
     """ManagerClosed is no error for a reader: its loop ends."""
 

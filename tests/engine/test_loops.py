@@ -757,6 +757,46 @@ async def test_a_program_that_forks_before_it_runs_a_loop(run_script, gotrue):
     assert ["True", "True"] == lines
 
 
+@needs_fork
+async def test_a_stream_that_is_read_on_in_a_fork_of_its_loop(run_script, gotrue):
+    """The loop stands still while the program forks; the manager begins anew in the child's."""
+    lines = await run_script(
+        FORK
+        + """
+    loop = asyncio.new_event_loop()
+    client = GoTrueClient(url, store=FileStore(folder))
+
+    async def parent():
+        global stream
+        stream = client.events()
+        await anext(stream)
+
+    async def child():
+        reading = asyncio.create_task(anext(stream))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        say("at work:", sum("scheduler" in task.get_name() for task in asyncio.all_tasks()))
+        reading.cancel()
+        await asyncio.wait([reading])
+
+    loop.run_until_complete(parent())
+    pid = os.fork()
+    if pid == 0:
+        try:
+            loop.run_until_complete(child())
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    loop.run_until_complete(client.aclose())
+    loop.close()
+    """,
+        options=FORKING,
+    )
+
+    # The parent's, which stands still in this copy of its loop, and the child's.
+    assert ["at work: 2"] == lines
+
+
 # Other ways to run tasks, and to end.
 
 

@@ -7,6 +7,8 @@ import gc
 import threading
 import weakref
 
+import pytest
+
 from async_auth.engine.broadcast import Broadcast
 from async_auth.engine.tape import Place, Tape
 from async_auth.events import Lagged, TokenRefreshed
@@ -130,3 +132,54 @@ def test_two_threads_may_add():
         thread.join()
 
     assert 4000 == len(follow(place)) == tape.end.number
+
+
+def test_an_event_in_the_midst_of_another_is_told_after_it():
+    """What a signal or the garbage collector runs while an event is added may tell something."""
+    tape = Tape(8)
+    place = tape.end
+
+    with tape._adding:  # noqa: SLF001 - the one way to be in the midst of it
+        tape.add(refreshed(1))
+    tape.add(refreshed(2))
+
+    assert [refreshed(1), refreshed(2)] == follow(place)
+
+
+async def test_who_could_not_be_woken_is_woken_by_the_next_event():
+    """A Ctrl-C that strikes while readers are woken costs none of them more than a delay."""
+    broadcast, loop = Broadcast(), asyncio.get_running_loop()
+    streams = [broadcast.subscribe(buffer=4, greeted=True) for _ in range(3)]
+
+    class Struck(asyncio.Future):
+        strikes = 1
+
+        def set_result(self, result):
+            if Struck.strikes:
+                Struck.strikes -= 1
+                raise KeyboardInterrupt
+            super().set_result(result)
+
+    loop.create_future = lambda: Struck(loop=loop)
+    try:
+        readers = [asyncio.create_task(anext(stream)) for stream in streams]
+        await asyncio.sleep(0)
+        with pytest.raises(KeyboardInterrupt):
+            broadcast.publish(refreshed(1))
+        broadcast.publish(refreshed(2))
+    finally:
+        del loop.create_future
+
+    assert [refreshed(1)] * 3 == await asyncio.gather(*readers)
+
+
+def test_a_long_tape_is_let_go_without_recursion():
+    """However many events somebody wanted to keep: none of the interpreter's stack is needed."""
+    tape, event = Tape(200_000), refreshed(0)
+    place = tape.end
+    for _ in range(200_000):
+        tape.add(event)
+
+    reference = weakref.ref(place)
+    del place
+    assert None is reference()
