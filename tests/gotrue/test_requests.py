@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from async_auth.core.plain_json import MAX_DEPTH, MAX_LENGTH
 from async_auth.errors import AuthSessionMissing, ConfigurationError, Malformed
 from async_auth.gotrue import requests
 from async_auth.gotrue.requests import Endpoint, secrets_in
@@ -312,6 +314,21 @@ def test_a_body_that_is_no_json_is_secret_as_a_whole() -> None:
     """Nobody knows what a foreign body holds."""
     assert ("x=hunter22",) == secrets_in(Request("POST", "https://e.com", {}, b"x=hunter22"))
     assert () == secrets_in(Request("POST", "https://e.com", {}, b"[1]"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "x" * (MAX_LENGTH + 1),
+        functools.reduce(lambda inner, _: [inner], range(MAX_DEPTH + 1), None),
+    ],
+    ids=["long", "deep"],
+)
+def test_secrets_are_found_beside_much_metadata(data: Any) -> None:
+    """A user's metadata may be longer, or deeper, than what is read of a server's answer."""
+    body = json.dumps({"password": "hunter22", "data": {"mine": data}}).encode()
+
+    assert ("hunter22",) == secrets_in(Request("POST", "https://e.com", {}, body))
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
