@@ -115,14 +115,14 @@ async def test_a_browser(terminal, server):
 async def test_the_program_gets_the_keys_once(terminal, server, signed_in):
     """Ctrl-C reaches the program of `exec` by the terminal, and not by us a second time."""
     script = (
-        "import signal, sys\n"
+        "import os, signal, sys\n"
         "count = 0\n"
         "def note(*_):\n"
         "    global count\n"
         "    count += 1\n"
-        "    print('struck', count, flush=True)\n"
+        "    os.write(1, b'struck %d\\n' % count)\n"
         "signal.signal(signal.SIGINT, note)\n"
-        "print('ready', flush=True)\n"
+        "os.write(1, b'ready\\n')\n"
         "sys.stdin.readline()\n"
         "sys.exit(40 + count)\n"
     )

@@ -45,6 +45,7 @@ KNOWN = {
         "new.access_token == old.access_token": OWN,
     },
     "engine/broadcast.py": {"streams[token]": NAMED, "streams.pop(token, None)": NAMED},
+    "engine/flight_desk.py": {"session.refresh_token == self.base.refresh_token": OWN},
     "engine/follower.py": {"rejected == session.access_token": OWN},
     "engine/handle.py": {"session.refresh_token == refresh_token": OWN},
     "engine/handout.py": {
@@ -53,7 +54,6 @@ KNOWN = {
         "session.generation != refused": NAMED,
     },
     "engine/keeper.py": {
-        "session.refresh_token == self.base.refresh_token": OWN,
         "session.refresh_token in self._flights": OWN,
         "self._flights.get(refresh_token)": OWN,
         "self._flights.setdefault(refresh_token, flight)": OWN,
