@@ -156,3 +156,21 @@ def test_a_token_has_to_fit_into_a_header(recorded, name, value):
 
     with pytest.raises(ProtocolError, match=r"has no (token|antiCsrfToken), or one"):
         CreatedSession.parse({**body, name: hostile})
+
+
+def test_a_session_knows_its_tenant_and_its_recipe_user():
+    """Cores that know neither mean the public one and the user."""
+    old = {
+        "sessionHandle": "h",
+        "userId": "u",
+        "userDataInDatabase": {},
+        "userDataInJWT": {},
+        "expiry": 2000,
+        "timeCreated": 1000,
+    }
+    new = {**old, "tenantId": "t1", "recipeUserId": "r1"}
+
+    assert [("public", "u"), ("t1", "r1")] == [
+        (found.tenant_id, found.recipe_user_id)
+        for found in map(SessionInformation.parse, (old, new))
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 import pytest
 
 from async_auth.supertokens.client.cookies import LINE_MAX, cookies_set
@@ -68,3 +70,15 @@ def test_a_line_that_no_browser_would_keep_is_passed_over():
 
     assert {"a": "x" * room} == cookies_set([f"a={'x' * room}"], now=NOW)
     assert {"b": "y"} == cookies_set([f"a={'x' * (room + 1)}", "b=y"], now=NOW)
+
+
+def test_only_blanks_and_tabs_are_around_a_value():
+    """Whatever else Python calls a space belongs to it."""
+    assert {"a": "\xa01\xa0"} == cookies_set(["\ta = \xa01\xa0\t; Path=/"], now=NOW)
+
+
+def test_a_cookie_has_ended_at_the_second_that_it_names():
+    """Not one later."""
+    lines = [f"a=1; Expires={formatdate(NOW + left, usegmt=True)}" for left in (0, 1)]
+
+    assert [{}, {"a": "1"}] == [cookies_set([line], now=NOW) for line in lines]

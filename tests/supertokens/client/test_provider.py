@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from email.utils import formatdate
 from pathlib import Path
 
+import attrs
 import pytest
 
 from async_auth.errors import (
@@ -229,3 +231,38 @@ def test_a_record_holds_no_token_that_fits_into_no_header(token):
     with pytest.raises(ValueError, match="needs an access_token"):
         provider().load({"access_token": token, "refresh_token": "r"})
     assert None is provider().load({"access_token": "a", "refresh_token": token}).refresh_token
+
+
+def test_every_member_of_a_record_is_read():
+    """None of them falls back to what is usual."""
+    session = attrs.evolve(
+        parse(fresh()), token_type="DPoP", refresh_expires_at=NOW + 9000, user={"id": "ada"}
+    )
+    record = json.loads(json.dumps(provider().dump(session)))
+
+    assert session == provider().load(record)
+    assert ("DPoP", NOW + 9000) == (record["token_type"], record["refresh_expires_at"])
+
+
+def test_a_sign_out_that_is_not_says_why():
+    """With the server's status and code, and without the tokens that were sent."""
+    words = b'{"status":"GENERAL_ERROR","message":"old-access-token stays"}'
+    with pytest.raises(ApiError, match=r"^\[redacted\] stays") as general:
+        provider().parse_sign_out(Response(200, {}, words), SESSION)
+    with pytest.raises(ApiError, match=r"^\[redacted\] stays") as other:
+        provider().parse_sign_out(Response(400, {}, words), SESSION)
+
+    assert ("GENERAL_ERROR", 200) == (general.value.code, general.value.status)
+    assert (None, 400) == (other.value.code, other.value.status)
+
+
+def test_a_date_to_come_back_at_counts_from_the_servers_own():
+    """Its clock may be as wrong as it likes; without a `Date`, ours counts."""
+    until = {"Retry-After": formatdate(NOW + 30, usegmt=True)}
+    for headers, wait in (
+        ({**until, "Date": formatdate(NOW + 20, usegmt=True)}, 10),
+        (until, 30),
+    ):
+        with pytest.raises(ServerUnavailable) as caught:
+            parse(Response(503, headers))
+        assert wait == caught.value.retry_after

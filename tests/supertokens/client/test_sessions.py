@@ -284,3 +284,16 @@ def test_a_cookie_that_decodes_to_no_token_is_none(value):
         assert None is sessions.session_in(hostile, prefer="cookie", sent_at=NOW, now=NOW)
     assert "c" == before.access_token
     assert None is amended(before, newer)
+
+
+@pytest.mark.parametrize("iat, issued_at", [(NOW - 5, NOW - 5), (NOW + 5, NOW), (None, NOW)])
+def test_tokens_from_elsewhere_were_issued_when_they_say(iat, issued_at):
+    """But not in the future."""
+    payload = {"exp": NOW + 60} if iat is None else {"iat": iat, "exp": NOW + 60}
+    given = FrontToken(user_id="ada", expires_at=NOW + 60, payload=payload).encode()
+
+    found = sessions.session_from_tokens(
+        "a", "r", front_token=given, anti_csrf=None, transfer="header", now=NOW
+    )
+
+    assert issued_at == found.issued_at
