@@ -9,6 +9,7 @@ import pytest
 
 from async_auth.errors import ConfigurationError
 from async_auth.supertokens.client.interception import (
+    LEAVE_ALONE,
     Interception,
     origin_of,
     should_intercept,
@@ -76,6 +77,7 @@ def test_c10_by_default_only_the_origin_counts(url, expected):
         ("https://api.example.com/auth/session/refresh/", False),
         ("https://api.example.com/auth/session/refresh?x=1", False),
         ("https://api.example.com/auth/session/refreshed", True),
+        ("https://api.example.com/auth/session/refreshX", True),
         ("https://api.example.com/v2/auth/session/refresh", True),
         ("https://api.example.com/x?next=/auth/session/refresh", True),
     ],
@@ -118,8 +120,16 @@ def test_international_names_are_compared_in_one_form():
     assert ("https", "a..ü", 443) == origin_of("https://a..ü/")
 
 
-@pytest.mark.parametrize("domain", ["", ".", "/path", "http://[bad"])
+@pytest.mark.parametrize("domain", ["", ".", "/path", "//a.example://x", "http://[bad"])
 def test_a_domain_that_cannot_be_read_is_refused(domain):
     """The mistake is raised when the client is made, not at the first request."""
     with pytest.raises(ConfigurationError, match="valid domain name"):
         interception(session_token_backend_domain=domain)
+
+
+def test_what_asks_to_be_left_alone_is():
+    """By whatever rule, wherever it goes."""
+    url = f"https://api.example.com/x?{LEAVE_ALONE}"
+
+    assert not should_intercept(url, "https://api.example.com")
+    assert not interception().covers(url)
