@@ -895,3 +895,8 @@ def test_a_session_is_not_needed_to_look(tiny_provider):
     assert Status.SIGNED_OUT is manager.status
     assert "signed_out" in repr(manager)
     assert isinstance(Session(access_token="x"), Session)
+
+
+async def test_it_knows_its_key(make_manager):
+    """Under which the store has the session."""
+    assert ["default", "ada"] == [make_manager().key, make_manager(key="ada").key]

@@ -309,3 +309,17 @@ async def test_a_record_that_is_there_is_not_damaged(shelf, session, faulty_stor
 
     assert session == await shelf.load()
     assert None is shelf.take_damage()
+
+
+async def test_an_error_of_the_store_says_what_could_not_be_done(shelf, session, faulty_store):
+    """Read, or written; a failure for now is told in its own words."""
+    faulty_store.breaks("load", error=OSError("hush"))
+    with pytest.raises(StoreError) as reading:
+        await shelf.load()
+    faulty_store.works()
+    faulty_store.breaks("save", error=LockTimeout("busy"))
+    with pytest.raises(StoreError) as writing:
+        await shelf.save(session, expected=None)
+
+    assert "The session store cannot be read (OSError)." == reading.value.message
+    assert "The session store cannot be written now: busy" == writing.value.message
