@@ -208,13 +208,13 @@ def explained() -> dict[Change, str]:
     return {Change(*mutant): group["reason"] for group in groups for mutant in group["mutants"]}
 
 
-def tallies(part: str, work: Path) -> list[Tally]:
-    """Count what became of a part's mutants: module by module, and all."""
+def tallies(part: str, found: dict[str, dict[str, str]], drawn: set[str]) -> list[Tally]:
+    """Count what became of the mutants that were drawn: module by module, and all."""
     rows = []
-    for module, found in statuses(work).items():
-        ran = [status for status in found.values() if status != "not checked"]
+    for module, mutants in found.items():
+        ran = [mutants[name] for name in drawn & {*mutants} if mutants[name] != "not checked"]
         killed = sum(status in KILLED for status in ran)
-        rows.append(Tally(module=module, mutants=len(found), run=len(ran), killed=killed))
+        rows.append(Tally(module=module, mutants=len(mutants), run=len(ran), killed=killed))
     rows = [row for row in rows if row.mutants]
     counts = {
         count: sum(getattr(row, count) for row in rows) for count in ("mutants", "run", "killed")
@@ -222,17 +222,19 @@ def tallies(part: str, work: Path) -> list[Tally]:
     return [*rows, Tally(module=f"**{part}**", **counts)]
 
 
-def report(part: str, work: Path) -> list[str]:
+def report(part: str, work: Path, options: argparse.Namespace) -> list[str]:
     """Print a part's table and its survivors; return what is wrong with them."""
-    rows = tallies(part, work)
+    found = statuses(work)
+    drawn = {*sample(found, options.share, options.seed)}
+    rows = tallies(part, found, drawn)
     print("", "| | mutants | run | killed | | at least |", "|-|-:|-:|-:|-:|-:|", sep="\n")
     print(*(row.row() for row in rows), sep="\n")
     reasons = explained()
     survivors = [
         change(work, module, name)
-        for module, found in statuses(work).items()
-        for name, status in found.items()
-        if status not in KILLED and status != "not checked"
+        for module, mutants in found.items()
+        for name, status in mutants.items()
+        if name in drawn and status not in KILLED and status != "not checked"
     ]
     unknown = [survivor for survivor in survivors if survivor not in reasons]
     print(f"\n{len(survivors)} survived, {len(unknown)} of them nobody knows why:")
@@ -263,7 +265,7 @@ def main() -> None:
         work = options.folder.resolve() / part
         if not options.report:
             run(part, work, options)
-        wrong += report(part, work)
+        wrong += report(part, work, options)
     sys.exit("\n".join(wrong) or None)
 
 

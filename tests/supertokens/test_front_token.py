@@ -131,3 +131,13 @@ def test_numbers_that_json_lacks_are_refused():
 
     with pytest.raises(ValueError, match="JSON"):
         token.encode()
+
+
+def test_the_longest_front_token_is_read():
+    """The limit itself is allowed."""
+    empty = len(json.dumps({"uid": "u", "ate": 1000, "up": {"x": ""}}))
+    room = MAX_FRONT_TOKEN_LENGTH * 3 // 4 - empty
+    text = encoded({"uid": "u", "ate": 1000, "up": {"x": "x" * room}})
+
+    assert MAX_FRONT_TOKEN_LENGTH == len(text)
+    assert "u" == FrontToken.decode(text).user_id

@@ -149,3 +149,14 @@ def test_a_theft_without_a_name_has_none():
     body = {"status": "TOKEN_THEFT_DETECTED", "session": {"handle": "", "userId": "ada"}}
 
     assert refusal(body).session_handle is None
+
+
+@pytest.mark.parametrize(
+    "message, said",
+    [(None, "The core asks for a refresh."), (5, "The core asks for a refresh."), ("so", "so")],
+)
+def test_a_wish_for_a_refresh_is_told_in_the_cores_words(message, said):
+    """Or in ours, where it has none."""
+    error = refusal({"status": "TRY_REFRESH_TOKEN", "message": message})
+
+    assert (TryRefreshToken, said) == (type(error), error.message)

@@ -67,6 +67,9 @@ def test_a_verification_may_say_whether_the_claims_are_stale(recorded):
     body = recorded["cdi5.6 verify a2 checkDatabase"]["response"]["json"]
 
     assert VerifiedSession.parse(body).payload_update_available is False
+    for odd in (None, 1, "true", {}):
+        found = VerifiedSession.parse({**body, "payloadUpdateAvailable": odd})
+        assert found.payload_update_available is None
 
 
 def test_a_regeneration_with_an_expired_token_brings_none(recorded):

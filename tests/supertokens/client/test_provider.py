@@ -266,3 +266,15 @@ def test_a_date_to_come_back_at_counts_from_the_servers_own():
         with pytest.raises(ServerUnavailable) as caught:
             parse(Response(503, headers))
         assert wait == caught.value.retry_after
+
+
+def test_a_theft_and_a_refusal_have_their_code_and_their_words():
+    """What a program looks at, and what a person does."""
+    theft = Response(401, {}, b'{"message":"token theft detected"}')
+    with pytest.raises(TokenTheftDetected) as stolen:
+        parse(theft)
+    with pytest.raises(ApiError) as refused:
+        parse(Response(400, {}, b'{"message":"no such recipe"}'))
+
+    assert ("token_theft_detected", 401) == (stolen.value.code, stolen.value.status)
+    assert ("no such recipe", 400) == (refused.value.message, refused.value.status)
