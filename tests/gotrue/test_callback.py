@@ -45,6 +45,8 @@ def test_a_code_is_one():
         f"/?state={STATE[:-1]}&code=a-code",
         f"/?state={STATE}x&code=a-code",
         "/?state=%C3%A4%00%ff&code=a-code",
+        "/?state=\ud800&code=a-code",
+        f"/?state={STATE}&code=a-code&{'&'.join(f'x{number}=1' for number in range(20))}",
         f"/?state=other&state={STATE}&code=a-code",
         f"/?state={STATE}&state={STATE}",
         f"/?state={STATE}&code=a&code=b",

@@ -485,3 +485,12 @@ def test_a_type_of_any_length_is_told_in_short() -> None:
     message = error_from(page(404, b"x", "text/x" + "y" * 99)).message
 
     assert f"The server answered 404 with 1 bytes of text/x{'y' * 53}…." == message
+
+
+def test_no_more_than_twenty_reasons_are_read() -> None:
+    """Each of them in short; a server says three."""
+    reasons = ["x" * 99, *map(str, range(1, 30))]
+    error = error_from(answer(422, {"weak_password": {"reasons": reasons}}))
+
+    assert isinstance(error, WeakPassword)
+    assert ("x" * 59 + "…", *map(str, range(1, 20))) == error.reasons

@@ -235,3 +235,11 @@ async def test_a_closed_client_says_so():
             await waiting
         with pytest.raises(ManagerClosed):
             await client.get_claims(token)
+
+
+async def test_no_claim_but_the_servers_word_is_required():
+    """A token that never expires is good, whoever looks: the server itself takes it."""
+    async with GoTrueServer(algorithm="ES256") as server, GoTrueClient(server.url) as client:
+        token = server.sign({"role": "authenticated"})
+
+        assert "authenticated" == (await client.get_claims(token)).role

@@ -302,7 +302,14 @@ def test_a_success_that_has_no_list_is_a_protocol_error(value: object, member: s
 
 @pytest.mark.parametrize(
     "read",
-    [check, object_from, list_from, user_from, lambda *a, **k: session_from(*a, sent_at=0.0, **k)],
+    [
+        check,
+        object_from,
+        list_from,
+        user_from,
+        lambda *a, **k: session_from(*a, sent_at=0.0, **k),
+        lambda *a, **k: auth_response_from(*a, sent_at=0.0, **k),
+    ],
 )
 def test_every_reader_knows_what_is_secret_and_what_time_it_is(read: Any) -> None:
     """An error shows nothing that we sent; a `Retry-After` date counts from now."""
@@ -418,3 +425,13 @@ def test_any_answer_is_read_or_an_error_of_ours(status: int, content: bytes) -> 
     ):
         with contextlib.suppress(AuthError):
             read()
+
+
+def test_a_sign_up_reads_its_session_as_a_sign_in_does() -> None:
+    """By the same clocks."""
+    end = {"expires_in": None, "expires_at": 2_000_000}
+    response = answer(body(**end), date=NOW + 500)
+
+    expected = session_from(response, sent_at=SENT_AT, now=NOW)
+    assert expected == auth_response_from(response, sent_at=SENT_AT, now=NOW).session
+    assert 2_000_000 != expected.expires_at

@@ -325,3 +325,13 @@ def test_a_signature_is_checked_again_by_other_keys(make_token, signing_keys):
     plain = [dict(first[0])]
     known = verify(make_token(header={"kid": "d-1"}), plain, now=NOW)
     assert known is not verify(known, plain, now=NOW)
+
+
+def test_every_claim_of_version_2_is_read():
+    """Those that need not be there as well."""
+    found = parse(version_2(parentRefreshTokenHash1="parent", antiCsrfToken="csrf"))
+
+    assert ("hash", "parent") == (found.refresh_token_hash, found.parent_refresh_token_hash)
+    assert ("csrf", "ada", "handle") == (found.anti_csrf_token, found.user_id, found.session_handle)
+    assert (1_700_003_600.123, 1_700_000_000.123) == (found.expires_at, found.issued_at)
+    assert parse(version_2()).parent_refresh_token_hash is None

@@ -195,6 +195,16 @@ def test_a_swap_that_keeps_its_times_keeps_the_clock():
     assert (NOW - 40, 100.0) == (found.expires_at, sessions.skew_of(found))
 
 
+def test_a_swap_that_is_newer_sets_the_clock():
+    """It was made for this answer, whose server is an hour ahead."""
+    newer = front(iat=NOW + 3600, exp=NOW + 3660)
+    before = session(extra={**session().extra, sessions.SKEW: 100.0})
+
+    found = amended(before, told(newer, access_token="b", date=NOW + 3600))
+
+    assert 3600 == sessions.skew_of(found)
+
+
 def test_an_anti_csrf_token_alone_is_kept():
     """A new one replaces the old one; the same one changes nothing."""
     found = amended(session(), Told(anti_csrf="c"))
