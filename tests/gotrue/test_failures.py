@@ -494,3 +494,19 @@ def test_no_more_than_twenty_reasons_are_read() -> None:
 
     assert isinstance(error, WeakPassword)
     assert ("x" * 59 + "…", *map(str, range(1, 20))) == error.reasons
+
+
+def test_a_weak_password_without_a_code_says_all_the_same() -> None:
+    """As servers of before 2024 wrote it: words, status and reasons."""
+    error = error_from(answer(422, {"msg": "too weak", "weak_password": {"reasons": ["length"]}}))
+
+    assert (WeakPassword, "too weak", 422) == (type(error), error.message, error.status)
+    assert ("length",) == error.reasons  # type: ignore[attr-defined]  # it is one
+
+
+def test_a_final_refusal_says_why() -> None:
+    """In the server's words."""
+    error = refresh_error_from(answer(400, {"error_code": "user_banned", "msg": "banned"}))
+
+    assert (RefreshRejected, "banned") == (type(error), error.message)
+    assert ("user_banned", 400) == (error.code, error.status)

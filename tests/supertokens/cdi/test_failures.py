@@ -160,3 +160,11 @@ def test_a_wish_for_a_refresh_is_told_in_the_cores_words(message, said):
     error = refusal({"status": "TRY_REFRESH_TOKEN", "message": message})
 
     assert (TryRefreshToken, said) == (type(error), error.message)
+
+
+def test_a_branch_that_was_displaced_is_told_in_the_cores_words():
+    """The refresh finds out by whom."""
+    said = "The token is of a rotated-out token branch."
+    error = refusal({"status": "UNAUTHORISED", "message": said})
+
+    assert (TryRefreshToken, said) == (type(error), error.message)

@@ -177,3 +177,12 @@ def test_a_session_knows_its_tenant_and_its_recipe_user():
         (found.tenant_id, found.recipe_user_id)
         for found in map(SessionInformation.parse, (old, new))
     ]
+
+
+def test_a_session_of_a_linked_account_knows_both_users(recorded):
+    """The one that is meant, and the one that signed in."""
+    body = recorded["core create session enableAntiCsrf"]["response"]["json"]
+    linked = {**body, "session": {**body["session"], "recipeUserId": "other"}}
+
+    found = CreatedSession.parse(linked)
+    assert ("other", body["session"]["userId"]) == (found.recipe_user_id, found.user_id)
