@@ -252,6 +252,9 @@ class Keeper:
             # A stranger's provider, transport or store may raise anything: that is temporary.
             error = temporary(raised)
             if not isinstance(error, RefreshRejected) and desk.own and desk.wanted():
+                # A wall clock that was set back meanwhile is followed first: what is counted on
+                # the new one would be moved with the rest, and the back-off be over too soon.
+                self.ground.scheduler.look()
                 self.state.fail(error)
                 retry_at = self._retry_at()
                 self.later(self.event(RefreshFailed, error=error, retry_at=retry_at))

@@ -253,6 +253,23 @@ async def test_a_clock_set_back_is_no_longer_life(manager, server, clock):
     assert 1 == len(server.requests)
 
 
+async def test_a_back_off_begun_on_a_clock_that_was_set_back_is_waited_out(manager, server, clock):
+    """Whoever fails notices the new clock first: what it counts on it is not moved once more."""
+    await clock.run(3000)
+    server.latency, server.answers = 5.0, [RateLimited("slow", retry_after=1000)]
+    call = asyncio.ensure_future(manager.refresh_session())
+    await clock.run(1)
+    await clock.step(-86_400)
+    await clock.run(4)
+    with pytest.raises(RateLimited):
+        await call
+    await clock.run(998)
+    assert 1 == len(server.requests)
+    await clock.run(10)
+
+    assert 2 == len(server.requests)
+
+
 async def test_a_clock_set_forward_or_a_suspend_is_noticed_within_a_slice(manager, server, clock):
     """What is overdue then is refreshed."""
     await clock.suspend(7200)

@@ -12,6 +12,7 @@ KEPT = {
     239: "two managers of one process meet at a lock whose lease has ended",
     3019: "a store lost a record that a flight at the lock had not heard of",
     250: "a wall clock that was set forward cut off the refresh that was under way",
+    825: "a back-off begun on a clock just set back was moved back once more, and over at once",
 }
 
 #: By plant: the first seed that finds it, on Python 3.13. Another Python runs tasks in another
