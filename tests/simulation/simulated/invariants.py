@@ -49,13 +49,17 @@ def spent_once(new, before, excuse):
     Also allowed: after a crash of who has spent it; when what it brought could not be saved, or
     the store not be read, or has lost it; after a lease that ran out; by a user's own hand; and to
     say goodbye for a session that its user has ended.
+
+    Nor does it hold of a token that a forgiving server has given to two: who asked first could not
+    save it, and the other has it under a generation of its own. Generations, which are all that is
+    compared, do not tell then that it was spent. The server forgives that as well.
     """
     for old in before:
         if not old.answered or not old.delivered or not old.process.alive:
             continue
         if new.by_hand or old.by_hand or new.left or new.robbed or old.robbed:
             continue
-        if excuse(new.key, old.sent_at, ("store", "loss")):
+        if excuse(new.key, min(old.sent_at, new.forked_from), ("store", "loss")):
             continue
         return (
             f"process {new.process.index} spends {new.label}, for which process "
@@ -103,9 +107,12 @@ def ended_by_somebody(reason, *, asked, refused, elsewhere, newer):
     Args:
         reason: What `SignedOut` tells.
         asked: Whether the user has asked this very process.
-        refused: Whether the server has refused this session's tokens for good.
+        refused: Whether the server has refused this session's tokens for good, and has told the
+            very unit that tells the end.
         elsewhere: Whether another process has ended or replaced it, or the store has lost it.
-        newer: The newer generation of it that is in the store, where anybody can read it.
+        newer: The newer generation of it that was in the store, where anybody could read it,
+            before that unit heard of the refusal. What is written after it has looked comes too
+            late.
     """
     if reason == "user":
         return None if asked else "a session was signed out and nobody has asked for it"
@@ -387,12 +394,21 @@ def no_secret(text, secrets):
     return None
 
 
+#: So many calls of a caller who is told to try again later are enough where refreshes take long.
+ASKS = 6
+
+
 def healed(error, *, over, waited):
     """
     When the faults have ended everything heals, within a bound.
 
+    One call is enough, but where a refresh may take as long as its token is good for: there the
+    lock is never free for long, and who waits for it gets a token that has expired by then, or
+    none in time. No engine can mend that, but the error is one that passes: whoever asks again
+    when it says so gets a token in one of `ASKS` calls.
+
     Args:
-        error: What a caller got, or `None` for a token.
+        error: What a caller got in the end, or `None` for a token.
         over: Whether the session is over: then one has to sign in again.
         waited: For how many seconds nothing was wrong any more.
     """

@@ -26,6 +26,8 @@ class Spend:
     by_hand: bool = False
     #: Whether its session had been ended by its user when it was sent.
     left: bool = False
+    #: When its token was issued, if the server has given it to two.
+    forked_from: float = float("inf")
     #: Whether the server has granted it, and its answer is on its way.
     answered: bool = False
     delivered: bool = False
@@ -47,9 +49,8 @@ class ServerSession:
     opened_at: float
     #: Who ended it, if it has ended.
     ended: str | None = None
-    #: Whether somebody got a final refusal of one of its tokens.
-    refused: bool = False
-    refused_at: float = float("-inf")
+    #: By unit: when it got the last final refusal of one of its tokens.
+    refused_at: dict = attrs.field(factory=dict)
     #: Whether its user has signed out somewhere.
     left: bool = False
 
@@ -63,6 +64,11 @@ class Ledger:
     refresh_tokens: dict = attrs.field(factory=dict)
     #: Access tokens: when the server sees them end, and their session.
     access_tokens: dict = attrs.field(factory=dict)
+    #: By refresh token: when it was issued first, and the units that it was given to.
+    issued_at: dict = attrs.field(factory=dict)
+    takers: dict = attrs.field(factory=dict)
+    #: The refresh token that was issued last.
+    newest: str = ""
     secrets: dict = attrs.field(factory=dict)
     sessions: list = attrs.field(factory=list)
     #: By the server's own name of the session.
@@ -95,7 +101,13 @@ class Ledger:
             label = f"token {len(self.refresh_tokens)} of session {session.number}"
             self.refresh_tokens[refresh] = (label, session.number)
             self.secrets[refresh] = f"refresh {label}"
+            self.issued_at[refresh] = self.now()
+        self.newest = refresh
         return session
+
+    def taken(self, unit):
+        """Note that a unit has asked for what was issued last."""
+        self.takers.setdefault(self.newest, set()).add(unit)
 
     def place_of(self, refresh):
         """Return a refresh token's session, and its place among all that were issued."""
@@ -125,6 +137,8 @@ class Ledger:
             by_hand=refresh in self.by_hand,
             left=session.left,
         )
+        if len(self.takers.get(refresh, ())) > 1:
+            spend.forked_from = self.issued_at[refresh]
         before = self.spends.setdefault(refresh, [])
         before.append(spend)
         self.flights[spend] = None

@@ -129,6 +129,7 @@ class Network:
             spend.answered = served.granted
             if served.granted:
                 world.ledger.count("refreshes")
+                world.ledger.taken(self._unit.number)
             if served.refused:
                 world.server.forget_ended("the server")
             world.note(f"{spend.label} {'granted' if served.granted else served.response.status}")
@@ -155,7 +156,7 @@ class Network:
             return
         if refused is not None:
             session = self._world.ledger.sessions[refused.sid]
-            session.refused, session.refused_at = True, self._world.loop.now
+            session.refused_at[self._unit.number] = self._world.loop.now
         answer.set_result(response)
 
 

@@ -77,6 +77,17 @@ class Plan:
         return "shared" in self.store
 
     @property
+    def hurried(self) -> bool:
+        """
+        Whether one refresh may take as long as its token is good for.
+
+        Way by way, at their slowest: to the lock and back to let it go (0.36 of the latency each),
+        to the store before and after (1.08 each), and to the server and back (3.6). A token is
+        good until it is due, at four fifths of its life less a tenth for a pool's spread.
+        """
+        return 6.5 * self.latency >= 0.7 * self.life
+
+    @property
     def duration(self) -> float:
         """Seconds of true time in which faults happen."""
         return self.refreshes / self.keys * max(self.life * 0.8, 2.0)

@@ -12,7 +12,11 @@ KEPT = {
     239: "two managers of one process meet at a lock whose lease has ended",
     3019: "a store lost a record that a flight at the lock had not heard of",
     250: "a wall clock that was set forward cut off the refresh that was under way",
+    402: "refreshes take as long as their token is good for: one has to ask more than once",
+    516: "a forgiving server gave one token to two, who counted it differently",
+    815: "what was stored after a refusal was looked into came too late for who was refused",
     825: "a back-off begun on a clock just set back was moved back once more, and over at once",
+    927: "a sign-out that loaded the session itself spent a token to say goodbye",
 }
 
 #: By plant: the first seed that finds it, on Python 3.13. Another Python runs tasks in another

@@ -160,7 +160,7 @@ class Unit:
             self.failed.pop(key, None)
             self.owed.pop(key, None)
             if event.reason == "user" and self.current.get(key) is not None:
-                self.ended.add(self.current[key].sign_in_id)
+                self._left(self.current[key])
         history.append(event)
         self.told_all.append(event)
         if event.session is not None:
@@ -172,6 +172,13 @@ class Unit:
         world.note(f"{self.number} tells {event.name} of {key}")
         world.show(event)
 
+    def _left(self, session):
+        # It may have come to memory with the very call that has ended it.
+        self.ended.add(session.sign_in_id)
+        server = self.world.ledger.session_of(session.refresh_token)
+        if server is not None:
+            server.left = True
+
     def _judge_end(self, event):
         world, key = self.world, event.key
         session, backing = self.current.get(key), world.backing
@@ -180,7 +187,7 @@ class Unit:
         record = backing.record_of(key)
         newer = None
         if session is not None and record is not None and server is not None:
-            refused_at = server.refused_at
+            refused_at = server.refused_at.get(self.number, float("-inf"))
             readable = not world.ledger.excuse(key, refused_at, ("store",))
             if (
                 readable
@@ -194,7 +201,7 @@ class Unit:
         broken = invariants.ended_by_somebody(
             event.reason,
             asked=asked,
-            refused=asked or (server is not None and server.refused),
+            refused=asked or (server is not None and self.number in server.refused_at),
             elsewhere=gone or world.ledger.excuse(key, float("-inf"), ("loss",)),
             newer=None if asked else newer,
         )

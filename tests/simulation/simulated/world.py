@@ -27,6 +27,7 @@ from simulated.units import ECHO, Unit
 
 from async_auth.clock import SLICE
 from async_auth.engine.single_flight import Flight
+from async_auth.errors import TemporaryError
 from async_auth.stores import EncryptedStore, EncryptionKeys
 
 START = 1_700_000_000.0
@@ -436,20 +437,32 @@ class World:
             for unit in self._able()
             for key in self.keys
         ]
+        bound = ECHO * self._asks()
         self.loop.run(
-            self.loop.now + ECHO, lambda: self._is_broken() or all(task.done() for task in asked)
+            self.loop.now + bound, lambda: self._is_broken() or all(task.done() for task in asked)
         )
         return self._is_broken() or self.stuck()
 
+    def _asks(self):
+        return invariants.ASKS if self.plan.hurried else 1
+
     async def _ask(self, unit, key, waited):
-        handle = unit.handle(key)
-        session, error = handle.session, None
-        try:
-            token = await handle.get_token()
-        except Exception as raised:
-            error = raised
-        else:
-            self.actors.judge_last(unit, key, token)
+        handle, began = unit.handle(key), self.loop.now
+        for left in reversed(range(self._asks())):
+            session, error = handle.session, None
+            try:
+                token = await handle.get_token()
+            except TemporaryError as raised:
+                error = raised
+                if left:
+                    await unit.process.clock.sleep(max(raised.retry_after or 0.0, 1.0))
+                    continue
+            except Exception as raised:
+                error = raised
+            else:
+                self.actors.judge_last(unit, key, token)
+            break
+        waited += self.loop.now - began
         self.hold("healed", invariants.healed(error, over=self._over(key, session), waited=waited))
 
     def _over(self, key, session):
