@@ -126,6 +126,13 @@ class Bearer:
         """Say whether a refusal of *token* refreshes it, or only fetches what others refreshed."""
         return token is None or current_generation(self._manager) in {None, token.generation}
 
+    async def stream(self, continuation: Any, details: ClientCallDetails, requests: Any) -> Any:
+        """Make a call of many requests; they are read once, so it is not made again."""
+        attempt = await self.begin(details)
+        call = await continuation(attempt.details, requests)
+        self.watch(call, attempt)
+        return call
+
     def watch(self, call: Any, attempt: Attempt) -> None:
         """Remember how the *call* ends, which is never made again; the next one looks."""
         token = attempt.token
@@ -229,11 +236,8 @@ class BearerStreamUnary(grpc.aio.StreamUnaryClientInterceptor):
     async def intercept_stream_unary(
         self, continuation: Any, client_call_details: ClientCallDetails, request_iterator: Any
     ) -> Any:
-        """Make the call; the requests are read once, so it is not made again."""
-        attempt = await self._bearer.begin(client_call_details)
-        call = await continuation(attempt.details, request_iterator)
-        self._bearer.watch(call, attempt)
-        return call
+        """See `Bearer.stream`."""
+        return await self._bearer.stream(continuation, client_call_details, request_iterator)
 
 
 class BearerStreamStream(grpc.aio.StreamStreamClientInterceptor):
@@ -245,11 +249,8 @@ class BearerStreamStream(grpc.aio.StreamStreamClientInterceptor):
     async def intercept_stream_stream(
         self, continuation: Any, client_call_details: ClientCallDetails, request_iterator: Any
     ) -> Any:
-        """Make the call; the requests are read once, so it is not made again."""
-        attempt = await self._bearer.begin(client_call_details)
-        call = await continuation(attempt.details, request_iterator)
-        self._bearer.watch(call, attempt)
-        return call
+        """See `Bearer.stream`."""
+        return await self._bearer.stream(continuation, client_call_details, request_iterator)
 
 
 async def beginning_with(first: Any, answers: AsyncIterator[Any]) -> AsyncIterator[Any]:
