@@ -9,7 +9,6 @@ anyway, and one folder is no reason for another package.
 from __future__ import annotations
 
 import os
-import secrets
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +23,9 @@ from async_auth.errors import ConfigurationError
 from async_auth.stores.folders import make
 from async_auth.stores.os_errors import store_error
 from async_auth.stores.reading import read_bounded
+from async_auth.stores.replacing import replace_file
 from async_auth.stores.session_file import guard
 
-MODE = 0o600
 #: Dots on one line: `tomllib` takes a minute for a name of a hundred thousand parts.
 DOTS_MAX = MAX_DEPTH
 #: Bytes of the file; a profile has some hundred.
@@ -88,7 +87,7 @@ def change_profiles(change: Callable[[Profiles], Profiles], path: Path | None = 
     with guard(path.parent):
         profiles = change(read_profiles(path))
         try:
-            _write(path, tomli_w.dumps(document_of(profiles)).encode())
+            replace_file(path, tomli_w.dumps(document_of(profiles)).encode())
         except OSError as error:
             raise store_error("cannot write", path, error) from error
     return profiles
@@ -108,17 +107,3 @@ def prepare(path: Path | None = None) -> None:
             raise PermissionError("this user may not write there")
     except OSError as error:
         raise store_error("cannot keep profiles in", folder, error) from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no Path
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

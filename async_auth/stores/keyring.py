@@ -38,6 +38,7 @@ from async_auth.stores.keyring_entry import (
 )
 from async_auth.stores.losses import Losses
 from async_auth.stores.os_errors import store_error
+from async_auth.stores.replacing import replace_file
 from async_auth.stores.session_file import guard, remove_leftovers
 from async_auth.stores.threads import FileThreads, file_threads
 
@@ -252,9 +253,8 @@ def stamp_name(key: str) -> str:
 
 def put_stamp(path: Path) -> None:
     """Put a file at *path* that is unlike the one before; OSError where that fails."""
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp")
-    temporary.write_bytes(secrets.token_bytes(8))
-    temporary.replace(path)
+    # After a power cut nobody remembers the one before.
+    replace_file(path, secrets.token_bytes(8), durable=False)
 
 
 def service_folder(service: str, folder: str | os.PathLike[str] | None) -> Path:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import secrets
 import time
 from collections.abc import Iterator
 from logging import getLogger
@@ -32,6 +31,7 @@ from async_auth.stores.record_json import (
     dump_record,
     parse_record,
 )
+from async_auth.stores.replacing import written_beside
 
 logger = getLogger("async_auth.stores")
 
@@ -117,20 +117,18 @@ class SessionFile:
             Conflict: Another generation is stored; nothing was changed.
             StoreError: The file cannot be written; nothing was changed.
         """
-        temporary = self._write_temporary(dump_record(record))
         try:
-            with guard(self.path.parent):
+            with (
+                written_beside(self.path, dump_record(record)) as temporary,
+                guard(self.path.parent),
+            ):
                 stored = self._read_guarded()
                 if stored is not None or not self.lost():
                     check_generation(stored, expected)
-                temporary.replace(self.path)
+                os.replace(temporary, self.path)  # noqa: PTH105 - see written_beside
                 self.losses.clear(self.path.name)
         except OSError as error:
             raise store_error("cannot write", self.path, error) from error
-        finally:
-            # Gone already if all went well.
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
         sync_folder(self.path.parent)
 
     def remove(self, *, expected: int | None) -> None:
@@ -217,25 +215,6 @@ class SessionFile:
             reason,
             aside.name,
         )
-
-    def _write_temporary(self, content: bytes) -> Path:
-        temporary = self.path.parent / f".{self.path.stem}.{secrets.token_hex(8)}.tmp"
-        try:
-            descriptor = os.open(
-                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    temporary.unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise store_error("cannot write", temporary, error) from error
-        return temporary
 
 
 def aside_names(name: str) -> str:

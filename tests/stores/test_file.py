@@ -337,18 +337,18 @@ async def test_an_unsynced_folder_is_told_not_raised(store, make_record, monkeyp
 async def test_a_save_is_synced_before_it_is_seen(store, make_record, monkeypatch):
     """File, rename, folder: in this order, or a power cut leaves an empty file."""
     steps = []
-    real_sync, real_replace = os.fsync, session_file.Path.replace
+    real_sync, real_replace = os.fsync, os.replace
 
     def fsync(descriptor):
         steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
         real_sync(descriptor)
 
-    def replace(self, target):
+    def replace(source, target):
         steps.append("rename")
-        return real_replace(self, target)
+        real_replace(source, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(session_file.Path, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     await store.save("key", make_record(1), expected=0)
 
     assert ["file", "rename", "folder"] == steps
@@ -387,7 +387,6 @@ KILLED = (
     PROLOGUE
     + """
 import signal
-from pathlib import Path
 from async_auth.stores import session_file
 
 def die(*_):
@@ -402,7 +401,7 @@ async def main(store, moment):
     if moment == "in the write":
         os.fdopen = write_a_part
     elif moment == "before the rename":
-        Path.replace = die
+        os.replace = die
     else:
         session_file.sync_folder = die
     await store.save("key", record(2), expected=1)
