@@ -32,9 +32,8 @@ import pytest
 from aiohttp import web
 
 from async_auth import integrations
-from async_auth.integrations.aiohttp import session_of, setup_supertokens, verify_session
-from async_auth.supertokens import AppInfo, SuperTokensBackend
 from async_auth.testing import GoTrueServer, SuperTokensCoreServer
+from async_auth.testing.example_servers import EMAIL, PASSWORD, supertokens_example
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -51,8 +50,6 @@ AUTH_URL = "https://your-project.supabase.co/auth/v1"
 API_URL = "https://api.example.com"
 CORE_URL = "https://core.example.com"
 BOTS_URL = "https://api.bots.example"
-#: An account that the stand-in knows, so that examples can sign in.
-EMAIL, PASSWORD = "bot@example.com", "correct-horse-battery"
 #: An example that is not over by then waits for something that does not come.
 PATIENCE = 120.0
 
@@ -136,25 +133,8 @@ async def auth_server():
 @pytest.fixture
 async def bots():
     """Run the application that the README's bot signs in to; return its address."""
-
-    async def login(request):
-        await backend.create_new_session(request, None, (await request.json())["user"])
-        return web.json_response({})
-
-    @verify_session()
-    async def orders(request):
-        return web.json_response({"for": session_of(request).user_id})
-
-    async with SuperTokensCoreServer() as core:
-        backend = SuperTokensBackend(core.url, app=AppInfo("bots", BOTS_URL, BOTS_URL))
-        app = web.Application()
-        app.add_routes([web.post("/login", login), web.get("/orders", orders)])
-        setup_supertokens(app, backend, close_backend=True)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-        await runner.cleanup()
+    async with supertokens_example(port=0, core_port=0, token_life=3600) as (_, where, *_):
+        yield where.rpartition(" ")[2]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""`python -m async_auth.testing`: a GoTrue server on this machine, to try the examples against.
+"""`python -m async_auth.testing`: servers on this machine, to try the examples against.
 
-It knows the account of the examples, and needs nothing but the package: neither an extra nor a
-network. All that it knows ends with it.
+A GoTrue server that knows the account of the examples; or, with `supertokens` behind it, a
+SuperTokens core and an application. Needs nothing but the package: neither an extra nor a network.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import asyncio
 import contextlib
 import signal
 import sys
+from contextlib import AbstractAsyncContextManager
 
 from async_auth.errors import ConfigurationError
-from async_auth.testing.gotrue_server import GoTrueServer
+from async_auth.testing.example_servers import gotrue_example, supertokens_example
 
-#: Who signs in, in README and docs.
-EMAIL, PASSWORD = "bot@example.com", "correct-horse-battery"
-PORT = 9999
+PORT, CORE_PORT = 9999, 3567
 #: Seconds; short, so that refreshes can be watched.
 JWT_EXPIRY = 60.0
 
@@ -31,9 +30,22 @@ def main(arguments: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(
         prog="python -m async_auth.testing",
-        description="Run a GoTrue server on this machine, to try things against.",
+        description="Run servers on this machine, to try things against.",
+    )
+    parser.add_argument(
+        "server",
+        nargs="?",
+        choices=("gotrue", "supertokens"),
+        default="gotrue",
+        help="GoTrue (Supabase Auth), or a SuperTokens core and an application  [%(default)s]",
     )
     parser.add_argument("--port", type=int, default=PORT, help="0 for a free one  [%(default)s]")
+    parser.add_argument(
+        "--core-port",
+        type=int,
+        metavar="PORT",
+        help=f"where the SuperTokens core listens  [{CORE_PORT}]",
+    )
     parser.add_argument(
         "--jwt-expiry",
         type=float,
@@ -42,26 +54,30 @@ def main(arguments: list[str] | None = None) -> None:
         help="how long an access token lives  [%(default)s]",
     )
     options = parser.parse_args(arguments)
+    if options.server == "gotrue" and options.core_port is not None:
+        parser.error("--core-port: GoTrue has no core")
     try:
-        # Signed by a key that is published, so that `JWTVerifier(jwks=…)` can be tried as well.
-        server = GoTrueServer(port=options.port, jwt_expiry=options.jwt_expiry, algorithm="ES256")
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(server, options.jwt_expiry))
+            asyncio.run(serve(example(options), options.jwt_expiry))
     except (ConfigurationError, OSError, OverflowError) as error:
         parser.error(str(error))
 
 
-async def serve(server: GoTrueServer, jwt_expiry: float) -> None:
-    """Run *server*, with the account, until a signal ends it."""
-    async with server:
-        server.create_user(email=EMAIL, password=PASSWORD)
-        lines = [
-            f"auth server  {server.url}",
-            f"an API       {server.protected_url}",
-            f"account      {EMAIL}, {PASSWORD}",
-            f"A token lives for {jwt_expiry:g} s. Ctrl-C ends the server, and all that it knows.",
-        ]
-        sys.stdout.write("\n".join([*lines, ""]))
+def example(options: argparse.Namespace) -> AbstractAsyncContextManager[tuple[str, ...]]:
+    """Return the servers that the command line asks for, not yet begun."""
+    if options.server == "gotrue":
+        return gotrue_example(port=options.port, token_life=options.jwt_expiry)
+    core_port = CORE_PORT if options.core_port is None else options.core_port
+    return supertokens_example(
+        port=options.port, core_port=core_port, token_life=options.jwt_expiry
+    )
+
+
+async def serve(servers: AbstractAsyncContextManager[tuple[str, ...]], jwt_expiry: float) -> None:
+    """Run *servers* until a signal ends them."""
+    async with servers as lines:
+        note = f"A token lives for {jwt_expiry:g} s. Ctrl-C ends the server, and all that it knows."
+        sys.stdout.write("\n".join([*lines, note, ""]))
         sys.stdout.flush()
         stopped = asyncio.Event()
         # Where there are none, Ctrl-C is a KeyboardInterrupt. What a shell starts in the background
