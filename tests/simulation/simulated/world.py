@@ -10,6 +10,7 @@ import contextlib
 import gc
 import logging
 import random
+import weakref
 from collections import Counter
 from collections.abc import Callable
 
@@ -550,11 +551,17 @@ def run_seed(seed: int, *, tell: Callable[[str], object] | None = None) -> Outco
     # Garbage is collected between worlds: when it is must not depend on the interpreter's mood.
     enabled = gc.isenabled()
     gc.disable()
+    finalizers = weakref.finalize._registry
+    others = set(finalizers)
     try:
         world = World(Plan.of(seed))
         world.tell = tell
         return world.run()
     finally:
+        # A process that dies takes them along. Here they would keep its loop, with all that waits
+        # there: two megabytes a world.
+        for finalizer in set(finalizers) - others:
+            finalizer.detach()
         gc.collect()
         if enabled:
             gc.enable()
