@@ -391,6 +391,9 @@ class Keeper:
         """Make a new sign-in the current session; the caller flushes."""
         replaced = AuthSessionMissing("Another sign-in has replaced this session.")
         self.dismiss(replaced, own_only=True)
+        current = self.state.session
+        if current is not None and not stored:
+            self.shelf.displace(session, current.sign_in_id)
         self._unsaved = not stored
         self.state.sign_in(session, order=order, stored=stored)
         self.later(self.event(event))
@@ -459,6 +462,8 @@ class Keeper:
 
     def is_over(self, session: Session) -> bool:
         """Say whether *session* has ended here, and is only still in the store."""
+        if self.shelf.is_displaced(session):
+            return True
         uncleared = self._uncleared or {}
         if session.sign_in_id not in uncleared:
             return False

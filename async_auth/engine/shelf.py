@@ -72,6 +72,8 @@ class Shelf:
     _writers: _Writers | None = attrs.field(init=False, default=None)
     _extra: Mapping[str, Any] = attrs.field(init=False, default=_NOTHING)
     _damage: StoreError | None = attrs.field(init=False, default=None)
+    #: A sign-in that could not be saved, and those it has replaced: one of these may be stored.
+    _displaced: tuple[str, frozenset[str]] | None = attrs.field(init=False, default=None)
 
     @property
     def writing(self) -> Writing:
@@ -104,6 +106,15 @@ class Shelf:
         """Return what could not be read, and was set aside, since the last call."""
         damage, self._damage = self._damage, None
         return damage
+
+    def displace(self, session: Session, sign_in_id: str) -> None:
+        """Note that *session*, which is not saved yet, has replaced a sign-in that may be."""
+        _, before = self._displaced or ("", frozenset())
+        self._displaced = (session.sign_in_id, before | {sign_in_id})
+
+    def is_displaced(self, session: Session) -> bool:
+        """Say whether *session* was replaced here, and is only still in the store."""
+        return self._displaced is not None and session.sign_in_id in self._displaced[1]
 
     async def load(self) -> Session | None:
         """
@@ -188,6 +199,8 @@ class Shelf:
             extra=self._extra,
         )
         await self._save(self.key, record, expected=expected)
+        if self._displaced is not None and not self.is_displaced(session):
+            self._displaced = None
 
     async def overwrite(self, session: Session) -> Session:
         """
@@ -202,12 +215,19 @@ class Shelf:
         record = await self._record()
         if record is not None and record.generation >= session.generation:
             session = attrs.evolve(session, generation=record.generation + 1)
-        await self.save(session, expected=None)
+        try:
+            await self.save(session, expected=None)
+        except StoreError:
+            if record is not None:
+                self.displace(session, record.sign_in_id)
+            raise
         return session
 
     async def clear(self, sign_in_id: str, *, up_to: int | None = None) -> None:
         """
-        Remove the record if it is of this sign-in.
+        Remove the record if it is of this sign-in, or of one that this has replaced.
+
+        Whoever signs out before the sign-in could be saved must not come back as the one before.
 
         Args:
             sign_in_id: Which sign-in has ended.
@@ -223,7 +243,7 @@ class Shelf:
                 # Of what the store has lost others may have a copy, which must not come back.
                 if up_to is not None or await self._removed() is not False:
                     return
-            elif record.sign_in_id != sign_in_id or (up_to is not None and generation > up_to):
+            elif not self._ends(record, sign_in_id, up_to):
                 return
             try:
                 await self._delete(generation)
@@ -231,6 +251,13 @@ class Shelf:
                 continue
             return
         raise StoreError("The store never let the ended session be removed.")
+
+    def _ends(self, record: Record, sign_in_id: str, up_to: int | None) -> bool:
+        """Say whether a record goes with a sign-in that has ended."""
+        if record.sign_in_id == sign_in_id:
+            return up_to is None or record.generation <= up_to
+        by, displaced = self._displaced or ("", frozenset())
+        return by == sign_in_id and record.sign_in_id in displaced
 
     async def _lost(self) -> bool:
         """Say whether the store has lost its data, rather than somebody has signed out."""

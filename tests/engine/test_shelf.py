@@ -30,6 +30,11 @@ def later(session, generation, **changes):
     return attrs.evolve(session, generation=generation, **changes)
 
 
+def record_of(generation, sign_in_id):
+    """Return a record that others have written."""
+    return Record(generation=generation, sign_in_id=sign_in_id, session={})
+
+
 async def test_what_is_saved_is_loaded(shelf, session):
     """With its generation and its sign-in."""
     saved = later(session, 4)
@@ -251,6 +256,40 @@ async def test_clear_removes_what_has_ended(shelf, session, faulty_store, stored
     await shelf.clear("one", up_to=up_to)
 
     assert left == await faulty_store.generation()
+
+
+@pytest.mark.parametrize("up_to", [None, 2])
+async def test_clear_removes_what_an_unsaved_sign_in_has_replaced(
+    shelf, session, faulty_store, up_to
+):
+    """It would have been overwritten; others that share the store may have rotated it since."""
+    await shelf.save(later(session, 1, sign_in_id="zero"), expected=None)
+    faulty_store.breaks("save")
+    with pytest.raises(StoreError):
+        await shelf.overwrite(later(session, 2))
+    faulty_store.works()
+    await faulty_store.save("default", record_of(9, "zero"), expected=1)
+
+    await shelf.clear("one", up_to=up_to)
+
+    assert None is await faulty_store.generation()
+
+
+async def test_what_was_replaced_is_forgotten_once_the_sign_in_is_saved(
+    shelf, session, faulty_store
+):
+    """Whatever comes to the store from then on has come after it."""
+    shelf.displace(session, "zero")
+    shelf.displace(later(session, 2, sign_in_id="two"), "one")
+    assert shelf.is_displaced(later(session, 1, sign_in_id="zero"))
+    assert shelf.is_displaced(session)
+    await shelf.save(later(session, 2, sign_in_id="two"), expected=None)
+    assert not shelf.is_displaced(session)
+    await faulty_store.save("default", record_of(9, "zero"), expected=2)
+
+    await shelf.clear("two")
+
+    assert 9 == await faulty_store.generation()
 
 
 async def test_clear_compares_again_after_a_conflict(shelf, session, faulty_store):

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from async_auth import (
+    AuthSessionMissing,
     Conflict,
     LockTimeout,
     ManagerClosed,
@@ -321,6 +322,56 @@ async def test_a_close_clears_what_a_sign_out_could_not(manager, faulty_store):
         await manager.sign_out()
     faulty_store.works()
     await manager.aclose()
+
+    assert await faulty_store.generation() is None
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_who_signs_out_before_the_sign_in_was_saved_is_not_the_one_before(
+    manager, make_manager, server, faulty_store, readable
+):
+    """What the sign-in has replaced, and could not be saved over, goes with it."""
+    faulty_store.breaks("save", *([] if readable else ["load"]))
+    await manager.adopt(server.sign_in("bob"))
+    faulty_store.works()
+    await manager.sign_out()
+    assert await faulty_store.generation() is None
+    with pytest.raises(AuthSessionMissing):
+        await manager.sign_in_once(_nobody)
+    later = make_manager(store=faulty_store)
+
+    assert await later.get_session() is None
+
+
+async def _nobody():
+    """Sign nobody in."""
+
+
+async def test_who_was_replaced_does_not_come_back_while_the_store_is_away(
+    manager, server, faulty_store, clock
+):
+    """Nobody takes the record for a session, and it is removed when that can be done."""
+    faulty_store.breaks("save", "delete")
+    await manager.adopt(server.sign_in("bob"))
+    with pytest.raises(StoreError):
+        await manager.sign_out()
+    with pytest.raises(AuthSessionMissing):
+        await manager.sign_in_once(_nobody)
+    assert 1 == await faulty_store.generation()
+    faulty_store.works()
+    await clock.run(60)
+
+    assert await faulty_store.generation() is None
+
+
+async def test_a_refusal_of_an_unsaved_sign_in_clears_the_one_before(manager, server, faulty_store):
+    """Nobody is signed in then, here or at the next start."""
+    faulty_store.breaks("save")
+    await manager.adopt(server.sign_in("bob"))
+    server.revoke("bob")
+    faulty_store.works()
+    with pytest.raises(RefreshRejected):
+        await manager.refresh_session()
 
     assert await faulty_store.generation() is None
 
