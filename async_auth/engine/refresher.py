@@ -140,7 +140,12 @@ class Refresher:
                     return base
             await still_held(held)
             try:
-                answer = await self.ask(base, desk.sending)
+                answer = await self.ask(base, desk.sending, unless=desk.newer if look else None)
+            except NetworkError:
+                newer = desk.newer() if look else None
+                if newer is None:
+                    raise
+                return newer
             except RefreshRejected as error:
                 found = await self._refused(base, desk, error) if own else None
                 if found is None or not look:
@@ -151,9 +156,22 @@ class Refresher:
                     return await self._keep(desk.answered(answer), base, desk, expected)
                 return await self._bring_in(desk.answered(answer), desk)
 
-    async def ask(self, base: Session, sending: Callable[[], None]) -> Session:
+    async def ask(
+        self,
+        base: Session,
+        sending: Callable[[], None],
+        *,
+        unless: Callable[[], object | None] | None = None,
+    ) -> Session:
         """
         Send the refresh request; a lost response is asked for once more with the same token.
+
+        Args:
+            base: The session whose token is spent.
+            sending: Called before each request.
+            unless: Says whether somebody has brought a newer token meanwhile, such as who took
+                our lock while this machine slept. Then the old one is not sent again: a strict
+                server would take that for a theft.
 
         Raises:
             AuthError: As the provider or the transport says.
@@ -161,7 +179,7 @@ class Refresher:
         try:
             return await self._ask(base, sending)
         except NetworkError as error:
-            if not error.sent:
+            if not error.sent or (unless is not None and unless() is not None):
                 raise
             if self.ground.turnstile is not None:
                 # It was let in for one request.

@@ -708,3 +708,21 @@ async def test_what_memory_has_counts_where_the_store_cannot_be_read(
 
     assert rotated == await call
     assert [] == server.requests
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_what_memory_has_counts_where_an_answer_is_lost(
+    manager, server, clock, faulty_store, settle, sent
+):
+    """Whoever took the lock while this machine slept has brought a token: the old one is dead."""
+    base, keeper = manager.session, manager._made().keeper  # noqa: SLF001 - the store tells it
+    server.latency, server.answers = 1.0, [NetworkError("lost", sent=sent)]
+    call = asyncio.ensure_future(manager.refresh_session())
+    await settle()
+    rotated = attrs.evolve(server.sign_in(), generation=2, sign_in_id=base.sign_in_id)
+    await keeper.shelf.save(rotated, expected=1)
+    await keeper.noticed(None)
+    await clock.run(2)
+
+    assert rotated == await call
+    assert [base.refresh_token] == server.requests
