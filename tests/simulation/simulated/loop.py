@@ -248,6 +248,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._elapsed += seconds
         self.now = self.start + self._elapsed
         for process in self.processes:
+            if not process.alive:
+                continue
             if process.frozen and not process.stopped:
                 process.clock.suspend(seconds)
             else:
