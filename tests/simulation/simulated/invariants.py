@@ -423,14 +423,20 @@ def nothing_left(process):
     return f"tasks are left in process {process.index}: {left}" if left else None
 
 
-def all_saved(session, record):
+def all_saved(session, record, *, lost):
     """
     When the faults have ended everything is saved.
+
+    But what a store has lost without a word is not missed until somebody looks there again, which
+    is at the next refresh.
 
     Args:
         session: What a unit has in memory; it is not over.
         record: What is stored.
+        lost: Whether the store has lost what was stored, and no refresh was due since then.
     """
+    if record is None and lost:
+        return None
     if record is None:
         return f"generation {session.generation} was never saved"
     if record.sign_in_id == session.sign_in_id and record.generation < session.generation:

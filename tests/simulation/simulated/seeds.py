@@ -14,6 +14,7 @@ KEPT = {
     250: "a wall clock that was set forward cut off the refresh that was under way",
     402: "refreshes take as long as their token is good for: one has to ask more than once",
     516: "a forgiving server gave one token to two, who counted it differently",
+    1565: "a store lost a record at the very end, which nobody misses before the next refresh",
     1666: "a lost answer was asked for again though another manager had brought a newer token",
     2368: "who signed out of a sign-in that was not saved yet came back as the one before",
     2379: "the same, where the store encrypts and callbacks run out of turn",

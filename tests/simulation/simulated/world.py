@@ -250,7 +250,7 @@ class World:
         if self.run_for(waited):
             return
         # Before the next refresh could do it.
-        self._look_at_store()
+        self._look_at_store(refreshed=False)
         if self.run_for(2.0 * plan.life):
             return
         waited += 2.0 * plan.life
@@ -258,7 +258,7 @@ class World:
             return
         if self.ask_all(waited):
             return
-        self._look_at_store()
+        self._look_at_store(refreshed=True)
         self.take_down()
 
     def _is_broken(self):
@@ -473,14 +473,16 @@ class World:
         ended = server is None or server.ended is not None
         return ended or session.sign_in_id in self.backing.over.get(key, {})
 
-    def _look_at_store(self):
+    def _look_at_store(self, *, refreshed):
         for key in self.keys:
             record = self.backing.record_of(key)
+            written_at = self.backing.written_at.get(key, float("-inf"))
+            lost = not refreshed and self.ledger.excuse(key, written_at, ("loss",))
             for unit in self._able():
                 session = unit.handle(key).session
                 if session is None or self._over(key, session):
                     continue
-                broken = invariants.all_saved(session, record)
+                broken = invariants.all_saved(session, record, lost=lost)
                 self.hold("all_saved", broken)
 
     def take_down(self):
