@@ -40,10 +40,11 @@ def reconcile(
         session: What memory holds.
         generation: The stored generation, or `None` if nothing is stored.
         sign_in_id: The stored record's sign-in.
-        stored: Whether this sign-in was ever seen in the store. Until it was, whatever is
-            there is older than it, and may be overwritten.
+        stored: Whether this sign-in was ever seen in the store. Until it is, whatever is there is
+            older than it, and may be overwritten. It is seen if it is there now: the store may
+            have taken what it said that it would not.
     """
-    if not stored:
+    if not stored and sign_in_id != session.sign_in_id:
         return Proceed(None)
     if generation is None or sign_in_id != session.sign_in_id:
         return Gone()

@@ -383,7 +383,7 @@ class Refresher:
         stored = desk.stored()
         try:
             verdict, found = await self.shelf.keep(
-                session, base=base, expected=expected if stored else None, stored=stored
+                session, base=base, expected=expected, stored=stored
             )
         except StoreError as error:
             return self._unsaved(session, desk, error)

@@ -28,10 +28,16 @@ def test_generations_and_sign_ins_decide(generation, sign_in_id, verdict):
     assert verdict == reconcile(OURS, generation, sign_in_id, stored=True)
 
 
-@pytest.mark.parametrize("stored", [(None, None), (9, "theirs"), (9, "ours"), (1, "theirs")])
+@pytest.mark.parametrize("stored", [(None, None), (9, "theirs"), (1, "theirs")])
 def test_until_it_was_stored_whatever_is_there_is_older(stored):
     """A sign-in whose first save failed writes over what was there before it."""
     assert Proceed(None) == reconcile(OURS, *stored, stored=False)
+
+
+@pytest.mark.parametrize("generation, verdict", [(5, Proceed(5)), (4, Proceed(4)), (6, Newer())])
+def test_a_save_that_failed_may_have_worked(generation, verdict):
+    """Where the sign-in is found it was stored, and others may have gone on from there."""
+    assert verdict == reconcile(OURS, generation, "ours", stored=False)
 
 
 def test_token_texts_do_not_count():

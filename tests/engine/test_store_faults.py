@@ -238,6 +238,38 @@ async def test_a_newer_generation_is_found_by_the_retry(
     assert requests + 1 == len(server.requests)
 
 
+async def test_what_others_got_for_a_sign_in_that_was_saved_after_all_is_taken(
+    manager, make_manager, server, faulty_store, clock, watch
+):
+    """The store said that it had not taken it; who found it there has refreshed it since."""
+    faulty_store.breaks("saved")
+    await manager.adopt(server.sign_in("bob"))
+    faulty_store.works()
+    other = make_manager(store=faulty_store, auto_refresh=False)
+    newer = await other.refresh_session()
+    seen = watch(manager)
+    await clock.run(2)
+
+    assert [TokenRefreshed] == kinds(seen())
+    assert newer.access_token == manager.session.access_token
+    assert newer.generation == await faulty_store.generation()
+
+
+async def test_the_token_that_others_got_for_it_is_not_spent_twice(
+    manager, make_manager, server, faulty_store
+):
+    """The next refresh looks there first."""
+    faulty_store.breaks("saved")
+    await manager.adopt(server.sign_in("bob"))
+    faulty_store.works()
+    other = make_manager(store=faulty_store, auto_refresh=False)
+    newer = await other.refresh_session()
+
+    token = await manager.get_token(rejected=manager.session.access_token)
+    assert newer.access_token == token.value
+    assert 1 == len(server.requests)
+
+
 async def test_a_store_that_cannot_be_read_does_not_stop_a_refresh(
     manager, server, faulty_store, watch
 ):
