@@ -85,6 +85,9 @@ class Keeper:
     #: Ended sign-ins whose record is still in the store, each with its last generation, if only
     #: that has ended.
     _uncleared: dict[str, int | None] | None = attrs.field(init=False, default=None)
+    #: The sign-in that ended last by its user's or the server's word, and its last generation, if
+    #: only that has ended. Somebody who has not heard of it may store it once more.
+    _over: tuple[str, int | None] | None = attrs.field(init=False, default=None)
     _watching: bool = attrs.field(init=False, default=False)
     _watcher: asyncio.Task[None] | None = attrs.field(init=False, default=None)
 
@@ -450,6 +453,9 @@ class Keeper:
             error: The server's word, if that ends it.
             by_call: Whether the user's call does: then what was begun before it ends as well.
         """
+        session = self.state.session
+        if session is not None and reason != "elsewhere":
+            self._over = (session.sign_in_id, None if by_call else session.generation)
         if error is not None:
             self.state.reject(error)
         elif by_call:
@@ -461,14 +467,12 @@ class Keeper:
         self.arm()
 
     def is_over(self, session: Session) -> bool:
-        """Say whether *session* has ended here, and is only still in the store."""
-        if self.shelf.is_displaced(session):
-            return True
-        uncleared = self._uncleared or {}
-        if session.sign_in_id not in uncleared:
-            return False
-        up_to = uncleared[session.sign_in_id]
-        return up_to is None or session.generation <= up_to
+        """Say whether *session* has ended here, and is only still, or again, in the store."""
+        over = [*(self._uncleared or {}).items(), *filter(None, [self._over])]
+        return self.shelf.is_displaced(session) or any(
+            session.sign_in_id == sign_in_id and (up_to is None or session.generation <= up_to)
+            for sign_in_id, up_to in over
+        )
 
     def set_back(self, step: float) -> None:
         """Follow a wall clock that was set by *step* (negative) seconds."""

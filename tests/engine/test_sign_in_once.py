@@ -311,6 +311,28 @@ async def test_what_has_ended_here_is_not_taken_back(manager, door, faulty_store
     assert (2, 2) == (door.calls, session.generation)
 
 
+@pytest.mark.parametrize("by", ["user", "server"])
+async def test_what_others_store_again_is_not_taken_back(
+    manager, make_manager, door, server, faulty_store, by
+):
+    """They have not heard of the end; whoever has does not forget it when the store is cleared."""
+    session = await manager.sign_in_once(door.of(manager))
+    record = await faulty_store.inner.load("default")
+    if by == "user":
+        await manager.sign_out()
+    else:
+        server.revoke()
+        with pytest.raises(RefreshRejected):
+            await manager.refresh_session()
+    assert await faulty_store.generation() is None
+    await faulty_store.inner.save("default", record, expected=None)
+
+    again = await manager.sign_in_once(door.of(manager))
+
+    assert 2 == door.calls
+    assert session.sign_in_id != again.sign_in_id
+
+
 async def test_what_others_made_of_it_is_taken(manager, another, door, faulty_store, clock):
     """Only the generations that have ended here are over: a later one of that sign-in is not."""
     await manager.sign_in_once(door.of(manager))

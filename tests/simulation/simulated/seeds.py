@@ -16,6 +16,7 @@ KEPT = {
     516: "a forgiving server gave one token to two, who counted it differently",
     1565: "a store lost a record at the very end, which nobody misses before the next refresh",
     1666: "a lost answer was asked for again though another manager had brought a newer token",
+    1698: "a process that had not heard of an end stored the session again, and it was adopted",
     2368: "who signed out of a sign-in that was not saved yet came back as the one before",
     2379: "the same, where the store encrypts and callbacks run out of turn",
     815: "what was stored after a refusal was looked into came too late for who was refused",
