@@ -657,6 +657,9 @@ class Keeper:
 
     def _plan_mending(self) -> float:
         ground = self.ground
+        # As for the back-off of a refresh: on a clock that was set back, and is not followed yet,
+        # it would be moved with the rest.
+        ground.scheduler.look()
         pause = ground.policy.backoff(max(self._store_failures, 1), ground.random())
         retry_at = self.state.clock.now() + pause
         if self._mending is not None:

@@ -153,6 +153,29 @@ async def test_a_close_waits_no_longer_than_a_request_for_a_lock(
         await closing
 
 
+async def test_the_pause_is_waited_out_on_a_clock_that_was_set_back(
+    make_manager, server, faulty_store, clock, watch
+):
+    """It is counted on the new clock, once that is known to be one, and not moved with it."""
+    manager = make_manager(store=faulty_store, auto_refresh=False, random=lambda: 1.0)
+    await manager.adopt(server.sign_in())
+    seen = watch(manager)
+    faulty_store.gates["save"] = gate = asyncio.Event()
+    faulty_store.breaks("save")
+    call = asyncio.ensure_future(manager.refresh_session())
+    await faulty_store.reached("save")
+    await clock.step(-86_400)
+    gate.set()
+    await call
+    await clock.run(0.9)
+    saves = faulty_store.calls.count("save")
+    await clock.run(0.2)
+
+    assert (2, 3) == (saves, faulty_store.calls.count("save"))
+    failed = [event for event in seen() if isinstance(event, StoreFailed)]
+    assert failed[1].at == pytest.approx(failed[0].retry_at)
+
+
 async def test_a_sign_out_forgets_what_was_not_saved(manager, faulty_store, clock):
     """Nothing of it comes back."""
     faulty_store.breaks("save")
