@@ -51,9 +51,9 @@ def lock_released_before_the_save():
             _STACKS[asyncio.current_task()] = stack
             yield held
 
-    async def ask_and_let_go(self, base, sending):
+    async def ask_and_let_go(self, base, sending, **options):
         try:
-            return await ask(self, base, sending)
+            return await ask(self, base, sending, **options)
         finally:
             stack = _STACKS.pop(asyncio.current_task(), None)
             if stack is not None:
