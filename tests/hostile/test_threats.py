@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,13 @@ def names_in(path):
     }
 
 
-FILES = {
-    path.relative_to(ROOT).as_posix(): names_in(path)
-    for path in sorted((ROOT / "tests").rglob("test_*.py"))
-}
-ALL = set().union(*FILES.values())
+@cache
+def files():
+    """Return the tests of every file; that takes seconds, which collecting the tests need not."""
+    return {
+        path.relative_to(ROOT).as_posix(): names_in(path)
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+    }
 
 
 def missing_from(text):
@@ -39,12 +42,12 @@ def missing_from(text):
     for match in NAMED.finditer(text):
         file, test = match[1], match[2]
         if file in (None, "…"):
-            found = ALL
+            found = set().union(*files().values())
         elif "test_" not in file:
             continue
         else:
-            places = [place for place in FILES if f"/{place}".endswith(f"/{file}")]
-            found = set().union(*(FILES[place] for place in places))
+            places = [place for place in files() if f"/{place}".endswith(f"/{file}")]
+            found = set().union(*(files()[place] for place in places))
             if not places:
                 missing.append(match[0])
         if test is not None and test not in found:
