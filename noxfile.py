@@ -171,7 +171,8 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Check the package for the oldest and the newest Python, and the API as its users see it."""
     install_wheel(session, *group("typing"))
-    configured = ("mypy", "--config-file", str(ROOT / "pyproject.toml"), "--strict")
+    workers = f"--num-workers={min(os.cpu_count() or 1, 4)}"
+    configured = ("mypy", "--config-file", str(ROOT / "pyproject.toml"), "--strict", workers)
     session.run(*configured, str(TESTS / "typing"))
     session.chdir(ROOT)
     for version in dict.fromkeys((WANTED[0], WANTED[-1])):
