@@ -264,6 +264,8 @@ async def test_signing_out_while_refreshing(whole, slow, tmp_path):
     await whole.until(lambda: whole.refreshes)
     signing_out = asyncio.create_task(client.sign_out())
     await whole.until(lambda: "/auth/signout" in whole.paths)
+    # From here on the core takes its time; before, the seconds would pass without it.
+    await whole.until(lambda: whole.core.counts[slow])
     await whole.clock.advance(6)
     with pytest.raises(AuthSessionMissing):
         await refresh
