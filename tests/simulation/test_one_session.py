@@ -31,6 +31,7 @@ QUIET = attrs.evolve(
     cancels=0.0,
     moods=0.0,
     shuffle=0.0,
+    closes=False,
 )
 #: What a manager and a pool on one store are asked for.
 VERBS = (

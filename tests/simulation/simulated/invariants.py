@@ -270,6 +270,35 @@ def told_once(event, history, *, ending, ended):
     return None
 
 
+def saved_before_told(event, *, written, failed):
+    """
+    New tokens are in the store before they are told of.
+
+    Args:
+        event: What is told.
+        written: Whether this generation of the sign-in was ever written there.
+        failed: Whether the store has failed somebody since the tokens were issued: then they are
+            handed out all the same.
+    """
+    if written or failed:
+        return None
+    return f"{event.name} tells generation {event.session.generation}, which nobody has stored"
+
+
+def follows_its_clock(*, before, passed, left):
+    """
+    No session lives longer for a wall clock that was set back.
+
+    Args:
+        before: Seconds that it had left when the clock was set.
+        passed: Seconds since then.
+        left: Seconds that it has left now.
+    """
+    if left <= before - passed + 1.0:
+        return None
+    return f"{left:.1f} s are left of a session that had {before:.1f} s {passed:.1f} s ago"
+
+
 def stays_ended(event, *, back):
     """
     What the user has ended does not come back.
@@ -304,18 +333,29 @@ def backs_off(left):
     return f"a request was sent {left:.3f} s before the back-off was over" if left > 1e-3 else None
 
 
-def let_finish(*, waited, timeout, closing):
+def let_finish(*, waited, timeout):
     """
-    A refresh that was sent is let finish, whoever has been cancelled.
+    A refresh that was sent is let finish, whoever has been cancelled or closed.
 
     Args:
         waited: For how many seconds its sender has waited.
         timeout: For how many it may.
-        closing: Whether its manager is being closed.
     """
-    if closing or waited >= timeout - TOLERANCE:
+    if waited >= timeout - TOLERANCE:
         return None
     return f"a refresh was cancelled {waited:.3f} s after it was sent"
+
+
+def close_waits(flights):
+    """
+    A close does not return before refreshes that were sent have ended.
+
+    Args:
+        flights: Those of its process that have not.
+    """
+    if not flights:
+        return None
+    return f"a close was over before the refresh that spends {flights[0].label}"
 
 
 def never_dropped(owed):

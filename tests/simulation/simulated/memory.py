@@ -23,6 +23,7 @@ class LookedAtMemory(MemoryStore):
         self.holding = {}
         self.written_at = {}
         self.known = {}
+        self.written = {}
 
     def record_of(self, key):
         """Return what is stored, without asking."""
@@ -56,6 +57,7 @@ def judge_save(store, world, key, old, record, *, held, expected):
     blind = expected is None and record.sign_in_id in known and not excused
     world.hold("compares", invariants.compares(record, blind=blind))
     known.add(record.sign_in_id)
+    store.written.setdefault(key, set()).add((record.sign_in_id, record.generation))
     if old is not None and old.sign_in_id != record.sign_in_id:
         over[old.sign_in_id] = world.loop.now
     over.pop(record.sign_in_id, None)

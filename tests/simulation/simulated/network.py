@@ -64,7 +64,6 @@ class Network:
                 broken = invariants.let_finish(
                     waited=max(process.clock.monotonic() - sent_at, world.loop.now - spend.sent_at),
                     timeout=timeout,
-                    closing=self._unit.closed,
                 )
                 world.hold("let_finish", broken)
                 spend.given_up = True
@@ -107,6 +106,7 @@ class Network:
         for law, what in broken.items():
             world.hold(law, what)
         world.note(f"{process.index} spends {spend.label}")
+        world.sent_refresh(process)
         return spend
 
     def _fail(self, answer, sent):

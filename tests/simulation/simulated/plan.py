@@ -42,6 +42,7 @@ class Plan:
         lease: Seconds of the shared lock's lease.
         shuffle: See `SimLoop`.
         verbose: Whether all that is logged is looked at, down to the least important.
+        closes: Whether processes are ended in good order, and others take their place.
     """
 
     seed: int
@@ -70,6 +71,7 @@ class Plan:
     lease: float
     shuffle: float
     verbose: bool
+    closes: bool
 
     @property
     def shared(self) -> bool:
@@ -96,6 +98,8 @@ class Plan:
     def of(cls, seed: int) -> Plan:
         """Draw the plan of a seed."""
         draw = random.Random(f"plan {seed}")
+        # What was thought of later is drawn apart: the worlds that have found something stay.
+        apart = random.Random(f"good order {seed}")
 
         def maybe(chance: float) -> bool:
             return draw.random() < chance
@@ -109,7 +113,7 @@ class Plan:
         if system.startswith("supertokens") and (steps or skewed):
             # There a clock that is up to 7 s off counts as right, as for SuperTokens' own SDKs.
             life = max(life, 45)
-        return cls(
+        plan = cls(
             seed=seed,
             system=system,
             life=life,
@@ -141,4 +145,6 @@ class Plan:
             lease=draw.choice((3.0, 6.0, 15.0)),
             shuffle=draw.choice((0.0, 0.0, 0.2)),
             verbose=maybe(0.25),
+            closes=False,
         )
+        return attrs.evolve(plan, closes=shared and not plan.crashes and apart.random() < 0.4)

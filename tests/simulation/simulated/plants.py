@@ -19,9 +19,10 @@ from async_auth.engine.broadcast import Broadcast, EventStream
 from async_auth.engine.handout import Handout
 from async_auth.engine.keeper import FlightDesk, Keeper
 from async_auth.engine.refresher import Refresher
+from async_auth.engine.scheduler import Scheduler
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
-from async_auth.errors import NetworkError, RefreshRejected
+from async_auth.errors import Conflict, NetworkError, RefreshRejected
 from async_auth.events import Lagged, TokenRefreshed
 
 
@@ -238,6 +239,42 @@ def generation_restarts():
     return patch.object(FlightDesk, "answered", answered)
 
 
+def conflict_ignored():
+    """Whoever is told by the store that another was faster believes that its own was saved."""
+
+    async def save(self, session, *, expected):
+        with contextlib.suppress(Conflict):
+            await _SAVE(self, session, expected=expected)
+
+    return patch.object(Shelf, "save", save)
+
+
+_SAVE = Shelf.save
+
+
+def failed_save_forgotten():
+    """A save that failed is not tried again; the next refresh may save what it gets."""
+
+    def never(self):
+        self._mending = None
+
+    return patch.object(Keeper, "_start_mending", never)
+
+
+def clock_set_back_unnoticed():
+    """What was planned and what expires stay where they were on the old clock."""
+    return patch.object(Scheduler, "_set_back", lambda *_: None)
+
+
+def close_does_not_wait():
+    """A close cancels a refresh that was sent."""
+
+    async def land(_):
+        pass
+
+    return patch.object(Keeper, "land", land)
+
+
 def timer_forgotten():
     """After a failure nobody sets the timer, and whoever waits is never told."""
 
@@ -287,5 +324,9 @@ PLANTS = {
         generation_restarts,
         timer_forgotten,
         lease_not_asked_for,
+        conflict_ignored,
+        failed_save_forgotten,
+        clock_set_back_unnoticed,
+        close_does_not_wait,
     )
 }

@@ -28,9 +28,13 @@ KEPT = {
 #: order and may need a few more.
 FINDS = {
     "back_off_ignored": 0,
+    "clock_set_back_unnoticed": 2,
+    "close_does_not_wait": 2,
+    "conflict_ignored": 0,
     "event_inside_the_lock": 0,
     "event_published_twice": 0,
     "expired_token_handed_out": 0,
+    "failed_save_forgotten": 33,
     "flight_not_joined": 0,
     "generation_not_compared": 0,
     "generation_restarts": 0,

@@ -34,6 +34,8 @@ class Shared:
     written_at: dict = attrs.field(factory=dict)
     #: By key: the sign-ins that were ever stored.
     known: dict = attrs.field(factory=dict)
+    #: By key: the sign-ins that were ever stored, each with its generation.
+    written: dict = attrs.field(factory=dict)
     ill: bool = False
 
     def tell(self, key):

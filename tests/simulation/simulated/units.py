@@ -13,7 +13,14 @@ from simulated.invariants import Subscription
 from simulated.network import Network
 
 from async_auth import RefreshPolicy, SessionManager, SessionPool
-from async_auth.events import InitialSession, RefreshFailed, SignedIn, SignedOut, TokenRefreshed
+from async_auth.events import (
+    InitialSession,
+    RefreshFailed,
+    SignedIn,
+    SignedOut,
+    StoreFailed,
+    TokenRefreshed,
+)
 
 POLICY = RefreshPolicy(backoff_max=20.0, lock_timeout=20.0)
 #: How long an outage may echo: requests under way, their retry, a back-off with Retry-After.
@@ -50,6 +57,8 @@ class Unit:
         self.told_ends = set()
         #: By key: the spend whose new tokens have come and were not told of yet.
         self.owed = {}
+        #: By key: what was told last of a store that does not work.
+        self.store_failed = {}
         #: By key: when the last refresh failed, on the monotonic clock, and how long to wait.
         self.failed = {}
         options = {
@@ -78,6 +87,10 @@ class Unit:
     def handle(self, key):
         """Return what a program asks about a session."""
         return self.managers[key] if self.pool is None else self.pool.session(key)
+
+    def member(self, key):
+        """Return a session's place in memory, if it has one."""
+        return self.handle(key)._found()
 
     def press(self, key):
         """Note that somebody wants a request whatever the back-off says."""
@@ -144,23 +157,19 @@ class Unit:
         back = event.session is not None and event.session.sign_in_id in self.ended
         if isinstance(event, SignedIn | TokenRefreshed):
             world.hold("told_once", invariants.stays_ended(event, back=back))
+            self._judge_saved(event)
             self.failed.pop(key, None)
             self.owed.pop(key, None)
         if isinstance(event, RefreshFailed):
-            owed = self.owed.pop(key, None)
-            same = owed is not None and owed.task is asyncio.current_task()
-            world.hold("never_dropped", invariants.never_dropped(owed if same else None))
-            flying = self.handle(key)._found().keeper._flying
-            wait = max(1.0, getattr(event.error, "retry_after", None) or 0.0)
-            # One that began before the failure may be about to send.
-            if not flying:
-                self.failed[key] = (self.process.clock.monotonic(), wait, world.loop.now)
+            self._note_refresh_failed(event)
         if isinstance(event, SignedOut):
             self._judge_end(event)
             self.failed.pop(key, None)
             self.owed.pop(key, None)
             if event.reason == "user" and self.current.get(key) is not None:
                 self._left(self.current[key])
+        if isinstance(event, StoreFailed):
+            self._note_store_failed(event)
         history.append(event)
         self.told_all.append(event)
         if event.session is not None:
@@ -171,6 +180,44 @@ class Unit:
             self.current[key] = event.session
         world.note(f"{self.number} tells {event.name} of {key}")
         world.show(event)
+
+    def _note_refresh_failed(self, event):
+        world, key = self.world, event.key
+        owed = self.owed.pop(key, None)
+        same = owed is not None and owed.task is asyncio.current_task()
+        world.hold("never_dropped", invariants.never_dropped(owed if same else None))
+        flying = self.member(key).keeper._flying
+        wait = max(1.0, getattr(event.error, "retry_after", None) or 0.0)
+        # One that began before the failure may be about to send.
+        if not flying:
+            self.failed[key] = (self.process.clock.monotonic(), wait, world.loop.now)
+
+    def _note_store_failed(self, event):
+        self.store_failed[event.key] = event
+        if event.retry_at is not None:
+            wait = max(event.retry_at - self.process.clock.now(), 0.0) + ECHO
+            self.world.loop.at(wait, self._tried_again, event, self.world.loop.now)
+
+    def _judge_saved(self, event):
+        world, session = self.world, event.session
+        written = world.backing.written.get(event.key, ())
+        since = world.ledger.issued_at.get(session.refresh_token, float("-inf"))
+        broken = invariants.saved_before_told(
+            event,
+            written=(session.sign_in_id, session.generation) in written,
+            failed=world.ledger.excuse(event.key, since, ("store",)),
+        )
+        world.hold("saved_before_told", broken)
+
+    def _tried_again(self, event, told_at):
+        """Look whether what could not be saved was saved, some time after the next try."""
+        world, process = self.world, self.process
+        if self.closed or not process.alive or self.store_failed[event.key] is not event:
+            return
+        if process.frozen or max(process.stepped_at, process.frozen_at) >= told_at:
+            return
+        lost = world.ledger.excuse(event.key, told_at, ("loss",))
+        world.look_at_record(self, event.key, lost=lost)
 
     def _left(self, session):
         # It may have come to memory with the very call that has ended it.

@@ -6,6 +6,7 @@ with the law's name, the moment, and what broke.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -292,16 +293,46 @@ class World:
             )
 
     def _able(self):
-        return [unit for unit in self.units if unit.process.alive and not unit.process.frozen]
+        return [
+            unit
+            for unit in self.units
+            if unit.process.alive and not (unit.process.frozen or unit.closed)
+        ]
 
     def _kill(self, process):
         if not process.alive:
             return
         self.count("crashes")
-        self.note(f"{process.index} dies")
+        self._end(process, "dies")
+
+    def _end(self, process, how):
+        self.note(f"{process.index} {how}")
         process.kill()
         self.callers = {t: u for t, u in self.callers.items() if u.process is not process}
         self.loop.at(self.random.expovariate(1 / 5.0), self.begin_process, process.place)
+
+    def sent_refresh(self, process):
+        """Have who has just sent a refresh end in good order, now and then."""
+        if self.faulty and self.plan.closes and self.random.random() < 0.02:
+            self.loop.at(self.delay(), self._close, process)
+
+    def _close(self, process):
+        units = [unit for unit in self._able() if unit.process is process]
+        if self.faulty and units:
+            self.count("closes")
+            for unit in units:
+                unit.closed = True
+            self.loop.spawn(process, self._closing(process, units), "closing")
+
+    async def _closing(self, process, units):
+        await asyncio.gather(*(thing.aclose() for unit in units for thing in unit.things()))
+        flights = [one for one in self.ledger.flights if one.process is process]
+        self.hold("let_finish", invariants.close_waits(flights))
+        self.loop.at(0.0, self._leave, process)
+
+    def _leave(self, process):
+        if process.alive:
+            self._end(process, "leaves")
 
     # Faults.
 
@@ -378,9 +409,43 @@ class World:
         if able:
             process = self.random.choice(able).process
             step = self.random.choice((-1, 1)) * self.random.uniform(2.0, 3 * self.plan.life)
+            if step < 0:
+                self._look_at_clocks(process)
             process.clock.step(step)
             process.stepped_at = self.loop.now
             self.count("clock steps")
+
+    def _look_at_clocks(self, process):
+        """Remember what is left of the sessions of a process, before its clock is set back."""
+        for unit in self.units:
+            for key in self.keys if unit.process is process else ():
+                member, session = unit.member(key), unit.handle(key).session
+                if session is not None and session.expires_at is not None:
+                    left = session.expires_at - process.clock.now()
+                    wait = SLICE + 1.0
+                    self.loop.at(wait, self._followed, unit, key, member, session, left, wait)
+
+    def _followed(self, unit, key, member, before, left, passed):
+        process, session = unit.process, unit.handle(key).session
+        # One that was read from the store again is on the clock of whoever stored it.
+        if session is None or unit.member(key) is not member or unit.closed:
+            return
+        if (session.sign_in_id, session.generation) != (before.sign_in_id, before.generation):
+            return
+        touched_at = max(process.stepped_at, process.frozen_at)
+        if not process.alive or process.frozen or touched_at > self.loop.now - passed + 1e-3:
+            return
+        broken = invariants.follows_its_clock(
+            before=left, passed=passed, left=session.expires_at - process.clock.now()
+        )
+        self.hold("follows_its_clock", broken)
+
+    def look_at_record(self, unit, key, *, lost):
+        """Look whether what a unit has in memory is stored."""
+        session = unit.handle(key).session
+        if session is not None and not self._over(key, session):
+            broken = invariants.all_saved(session, self.backing.record_of(key), lost=lost)
+            self.hold("all_saved", broken)
 
     def _forget(self):
         self.backing.forget(self.random.choice(self.keys))
@@ -475,15 +540,10 @@ class World:
 
     def _look_at_store(self, *, refreshed):
         for key in self.keys:
-            record = self.backing.record_of(key)
             written_at = self.backing.written_at.get(key, float("-inf"))
             lost = not refreshed and self.ledger.excuse(key, written_at, ("loss",))
             for unit in self._able():
-                session = unit.handle(key).session
-                if session is None or self._over(key, session):
-                    continue
-                broken = invariants.all_saved(session, record, lost=lost)
-                self.hold("all_saved", broken)
+                self.look_at_record(unit, key, lost=lost)
 
     def take_down(self):
         """Close everything, and look what is left."""
