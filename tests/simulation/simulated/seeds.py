@@ -16,6 +16,8 @@ KEPT = {
     516: "a forgiving server gave one token to two, who counted it differently",
     1565: "a store lost a record at the very end, which nobody misses before the next refresh",
     1666: "a lost answer was asked for again though another manager had brought a newer token",
+    4355: "a new failure of the store was not told yet when it was asked what became of the last",
+    4373: "a clock was set back before anybody had noticed that it had been set forward",
     1698: "a process that had not heard of an end stored the session again, and it was adopted",
     2368: "who signed out of a sign-in that was not saved yet came back as the one before",
     2379: "the same, where the store encrypts and callbacks run out of turn",

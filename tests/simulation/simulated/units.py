@@ -216,6 +216,10 @@ class Unit:
             return
         if process.frozen or max(process.stepped_at, process.frozen_at) >= told_at:
             return
+        member = self.member(event.key)
+        if member is None or member.keeper._untold:
+            # It has left memory, with nothing to save; or there is news that was not told yet.
+            return
         lost = world.ledger.excuse(event.key, told_at, ("loss",))
         world.look_at_record(self, event.key, lost=lost)
 
