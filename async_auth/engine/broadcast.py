@@ -20,7 +20,8 @@ from typing import Self
 import attrs
 
 from async_auth.engine.home import Home
-from async_auth.engine.tape import Gap, Place, Tape, running_loop, wake
+from async_auth.engine.tape import Gap, Place, Tape, running_loop
+from async_auth.engine.waiter import Waiter, wake_all
 from async_auth.errors import ConfigurationError, ManagerClosed
 from async_auth.events import Event, InitialSession, Lagged
 from async_auth.notebook.told import Told, told_of
@@ -46,6 +47,7 @@ class EventStream(AsyncIterator[Event]):
         "_begun",
         "_home",
         "_insistent",
+        "_is_read",
         "_left",
         "_place",
         "_start",
@@ -73,7 +75,9 @@ class EventStream(AsyncIterator[Event]):
         self._begun = False
         #: Once it is closed, what was there to read.
         self._left: deque[Event] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        #: Where its reader waits, or has waited last; one for all events, for it is made in Python.
+        self._waiter: Waiter | None = None
+        self._is_read = False
 
     def __aiter__(self) -> EventStream:
         return self
@@ -102,17 +106,18 @@ class EventStream(AsyncIterator[Event]):
                 not self._home.is_in(loop) or self._insistent or not self._begun
             ):
                 await self._begin(self._start)
-            waiter = self._new_waiter(loop)
+            waiter = self._waiter_in(loop)
+            wait = self._tape.join(waiter)
             try:
                 # Starting may itself have brought events, more than are kept even, and another thread
                 # may have told some before it knew of this reader.
                 if self._place is place and place.following is None and place.gap is None:
                     await waiter
             finally:
-                self._tape.waiting.pop(waiter, None)
+                self._tape.leave(wait)
                 # A reader whose loop was closed may be destroyed when another one waits already.
                 if self._waiter is waiter:
-                    self._waiter = None
+                    self._is_read = False
             place = self._place
         self._place = following
         return place.event
@@ -134,11 +139,13 @@ class EventStream(AsyncIterator[Event]):
         )
         return lagged, following
 
-    def _new_waiter(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        if self._waiter is not None and not self._waiter.get_loop().is_closed():
+    def _waiter_in(self, loop: asyncio.AbstractEventLoop) -> Waiter:
+        waiter = self._waiter
+        if self._is_read and waiter is not None and not waiter.loop.is_closed():
             raise RuntimeError("Another task is reading this stream; call events() again.")
-        waiter = self._waiter = loop.create_future()
-        self._tape.waiting[waiter] = None
+        if waiter is None or self._is_read or waiter.loop is not loop:
+            waiter = self._waiter = Waiter(loop)
+        self._is_read = True
         return waiter
 
     async def _begin(self, start: Starter) -> None:
@@ -204,8 +211,8 @@ class EventStream(AsyncIterator[Event]):
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None:
-            wake(self._waiter, running_loop())
+        if self._is_read and self._waiter is not None:
+            wake_all((self._waiter,), running_loop())
 
     def _ahead(self) -> list[Event]:
         """Return what would be read, and leave it there."""

@@ -7,9 +7,10 @@ here starts tasks or knows what the work is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from async_auth.engine.waiter import Waiter, wake
 from async_auth.errors import fresh_copy
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Flight(Generic[T]):
         self._error: Exception | None = None
         # A dictionary for its order: one of ten thousand waiters leaves without a search. Whether
         # each waits for news as well.
-        self._waiters: dict[asyncio.Future[None], bool] = {}
+        self._waiters: dict[Waiter, bool] = {}
 
     def settle(self, result: T | None = None, error: Exception | None = None) -> None:
         """Give the result, or the error, to everyone who waits and will wait."""
@@ -64,14 +65,11 @@ class Flight(Generic[T]):
             return
         self.done, self._result, self._error = True, result, error
         waiters, self._waiters = self._waiters, {}
-        for waiter in waiters:
-            _wake(waiter)
+        _wake(waiters)
 
     def look_again(self) -> None:
         """Wake those who wait for news as well: what they want may be there already."""
-        for waiter, news in self._waiters.items():
-            if news:
-                _wake(waiter)
+        _wake([waiter for waiter, news in self._waiters.items() if news])
 
     async def wait(
         self,
@@ -86,18 +84,26 @@ class Flight(Generic[T]):
         With *news* also until `look_again()`; `done` says whether it is settled.
         """
         if not self.done:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters[waiter] = news
-            timer = None
+            waiter, timer = self.join(news=news), None
             if until is not None and scheduler is not None:
                 timer = scheduler.call_at(until, _waker(waiter))
             try:
                 await waiter
             finally:
-                self._waiters.pop(waiter, None)
+                self.leave(waiter)
                 if timer is not None:
                     timer.cancel()
         return self
+
+    def join(self, *, news: bool) -> Waiter:
+        """Return what to await, once, while it is not settled; `leave()` is due, come what may."""
+        waiter = Waiter(asyncio.get_running_loop())
+        self._waiters[waiter] = news
+        return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Wait no longer."""
+        self._waiters.pop(waiter, None)
 
     @property
     def waiting(self) -> int:
@@ -117,11 +123,15 @@ class Flight(Generic[T]):
         return self._result  # type: ignore[return-value]  # settled without an error has a result
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
+def _wake(waiters: Collection[Waiter]) -> None:
     # Nobody waits in a loop that was closed; one that stands still only may run again.
-    if not waiter.done() and not waiter.get_loop().is_closed():
-        waiter.set_result(None)
+    for waiter in waiters:
+        loop = waiter.loop
+        if not loop.is_closed():
+            wake(waiters, loop.call_soon)
+        # All of a flight are in one loop.
+        return
 
 
-def _waker(waiter: asyncio.Future[None]) -> Callable[[], None]:
-    return lambda: _wake(waiter)
+def _waker(waiter: Waiter) -> Callable[[], None]:
+    return lambda: _wake((waiter,))

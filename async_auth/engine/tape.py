@@ -8,11 +8,12 @@ last few: what he has lost by then, he finds where he stands. Who reads, it does
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 import threading
 import weakref
 from collections import deque
 
+from async_auth.engine.waiter import Waiter, wake_all
 from async_auth.events import Event
 
 
@@ -64,8 +65,10 @@ class Tape:
     def __init__(self, limit: int) -> None:
         #: Where the next event will be.
         self.end = Place(0)
-        #: Readers that wait for it, in this order; their loop does not hold them.
-        self.waiting: dict[asyncio.Future[None], None] = {}
+        #: Readers that wait for it, in this order; their loop does not hold them. Each wait has a
+        #: number of its own: a reader in another thread may wait again before the one is crossed off.
+        self.waiting: dict[int, Waiter] = {}
+        self._waits = itertools.count()
         self.limit = limit
         self._new: list[Event] = []
         self._adding = threading.Lock()
@@ -84,14 +87,22 @@ class Tape:
                     self._put(self._new.pop(0))
             finally:
                 self._adding.release()
-        loop = running_loop()
-        for waiter in list(self.waiting):
-            if waiter.get_loop() is not loop:
-                wake(waiter, loop)
-            elif not waiter.done():
-                waiter.set_result(None)
+        # In this order: who begins to wait in between, in another thread, is woken for nothing.
+        if waits := list(self.waiting):
+            wake_all(list(self.waiting.values()), running_loop())
             # Only now: a Ctrl-C may strike at any time, and the next event wakes those who are left.
-            self.waiting.pop(waiter, None)
+            for number in waits:
+                self.waiting.pop(number, None)
+
+    def join(self, waiter: Waiter) -> int:
+        """Have *waiter* woken by the next event; return the number of this wait, for `leave()`."""
+        number = next(self._waits)
+        self.waiting[number] = waiter
+        return number
+
+    def leave(self, number: int) -> None:
+        """Wait no longer."""
+        self.waiting.pop(number, None)
 
     def _put(self, event: Event) -> None:
         place, end = self.end, Place(self.end.number + 1)
@@ -119,18 +130,3 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def wake(waiter: asyncio.Future[None], loop: asyncio.AbstractEventLoop | None) -> None:
-    """Let whoever waits go on; *loop* is the one that runs in this thread."""
-    home = waiter.get_loop()
-    if home is loop:
-        _set(waiter)
-        return
-    with contextlib.suppress(RuntimeError):  # that loop was closed, so nobody waits there
-        home.call_soon_threadsafe(_set, waiter)
-
-
-def _set(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

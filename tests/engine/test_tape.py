@@ -146,31 +146,78 @@ def test_an_event_in_the_midst_of_another_is_told_after_it():
     assert [refreshed(1), refreshed(2)] == follow(place)
 
 
-async def test_who_could_not_be_woken_is_woken_by_the_next_event():
+@pytest.mark.parametrize("calls", [0, 1])
+async def test_who_could_not_be_woken_is_woken_by_the_next_event(monkeypatch, calls):
     """A Ctrl-C that strikes while readers are woken costs none of them more than a delay."""
     broadcast, loop = Broadcast(), asyncio.get_running_loop()
     streams = [broadcast.subscribe(buffer=4, greeted=True) for _ in range(3)]
+    readers = [asyncio.create_task(anext(stream)) for stream in streams]
+    await asyncio.sleep(0)
 
-    class Struck(asyncio.Future):
-        strikes = 1
+    call_soon, called = loop.call_soon, []
 
-        def set_result(self, result):
-            if Struck.strikes:
-                Struck.strikes -= 1
-                raise KeyboardInterrupt
-            super().set_result(result)
+    def struck(*call, **context):
+        if len(called) == calls:
+            raise KeyboardInterrupt
+        called.append(call)
+        return call_soon(*call, **context)
 
-    loop.create_future = lambda: Struck(loop=loop)
-    try:
-        readers = [asyncio.create_task(anext(stream)) for stream in streams]
-        await asyncio.sleep(0)
-        with pytest.raises(KeyboardInterrupt):
-            broadcast.publish(refreshed(1))
-        broadcast.publish(refreshed(2))
-    finally:
-        del loop.create_future
+    monkeypatch.setattr(loop, "call_soon", struck)
+    with pytest.raises(KeyboardInterrupt):
+        broadcast.publish(refreshed(1))
+    monkeypatch.undo()
+    broadcast.publish(refreshed(2))
 
     assert [refreshed(1)] * 3 == await asyncio.gather(*readers)
+
+
+async def test_a_reader_waits_with_the_same_waiter_every_time():
+    """So that ten thousand who wait again and again are no work for the garbage collector."""
+    broadcast = Broadcast()
+    stream = broadcast.subscribe(buffer=4, greeted=True)
+    found = set()
+    for number in range(3):
+        reading = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        (waiter,) = stream._tape.waiting.values()  # noqa: SLF001 - it is nowhere to be seen
+        found.add(waiter)
+        broadcast.publish(refreshed(number))
+        assert refreshed(number) == await reading
+        assert {} == stream._tape.waiting  # noqa: SLF001
+
+    assert 1 == len(found)
+
+
+def test_a_reader_in_another_thread_may_wait_again_before_the_teller_has_gone_on(monkeypatch):
+    """He is told of the next event as well."""
+    broadcast, loop = Broadcast(), asyncio.new_event_loop()
+    stream = broadcast.subscribe(buffer=4, greeted=True)
+    seen = []
+
+    async def read():
+        async for event in stream:
+            seen.append(event)  # noqa: PERF401 - while it goes on
+
+    async def pause():
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    reading = loop.create_task(read())
+    loop.run_until_complete(pause())
+    call_soon = loop.call_soon_threadsafe
+
+    def call_now(*call):
+        handle = call_soon(*call)
+        loop.run_until_complete(pause())
+        return handle
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", call_now)
+    for number in range(3):
+        broadcast.publish(refreshed(number))
+        assert refreshed(number) == seen[-1]
+    broadcast.close()
+    loop.run_until_complete(reading)
+    loop.close()
 
 
 def test_a_long_tape_is_let_go_without_recursion():
