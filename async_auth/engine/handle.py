@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Self
 
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import EventStream
 from async_auth.engine.census import Census, count
-from async_auth.engine.handout import Handout
+from async_auth.engine.handout import Handout, flight_up
 from async_auth.engine.household import Household
 from async_auth.engine.member import Member
 from async_auth.engine.refresher import too_busy
 from async_auth.engine.sign_in_once import SignInOnce
 from async_auth.engine.sign_ins import SignIns
+from async_auth.engine.single_flight import Flight
 from async_auth.engine.startable import Startable
 from async_auth.errors import AuthSessionMissing, ConfigurationError, ManagerClosed
 from async_auth.events import Event, SignedIn
@@ -56,18 +57,20 @@ class Use:
             else:
                 self._home.settle_in()
         except BaseException:
-            self._leave()
+            leave(self._home, self._member)
             raise
         return member
 
     async def __aexit__(self, *_: object) -> None:
         # No await in here: it also runs, whole, when a destroyed coroutine is closed.
-        self._leave()
+        leave(self._home, self._member)
 
-    def _leave(self) -> None:
-        self._member.users -= 1
-        if not self._member.users:
-            self._home.keeping.unused(self._member)
+
+def leave(home: Household, member: Member) -> None:
+    """Say that one call fewer is at work with a session."""
+    member.users -= 1
+    if not member.users:
+        home.keeping.unused(member)
 
 
 class SessionHandle(Startable):
@@ -281,9 +284,46 @@ class SessionHandle(Startable):
         self, *, min_ttl: float | None = None, rejected: AccessToken | str | None = None
     ) -> AccessToken:
         """See `SessionManager.get_token`."""
+        return await self._token_to_come(min_ttl, rejected)
+
+    def _token_to_come(
+        self, min_ttl: float | None, rejected: AccessToken | str | None
+    ) -> Coroutine[Any, Any, AccessToken]:
+        """
+        Return what brings a token that is not at hand, to be awaited at once.
+
+        Ten thousand callers may come together, and nearly all of them find a flight up: nothing is
+        made for these that can be done without, not even one coroutine more.
+        """
         arguments.check_min_ttl(min_ttl)
         arguments.check_rejected(rejected)
-        async with self._using() as member:
+        member = self._made()
+        session = member.state.session
+        if min_ttl is None and rejected is None and session is not None:
+            flight = flight_up(member, session)
+            if flight is not None:
+                return self._token_of(flight, member, session)
+        return self._token_by_handout(member, min_ttl, rejected)
+
+    async def _token_of(
+        self, flight: Flight[Session], member: Member, session: Session
+    ) -> AccessToken:
+        state, waiter = member.state, flight.join(news=True)
+        member.users += 1
+        try:
+            await waiter
+            token, now = state.token, self._home.ground.now()
+            if token is not None and state.since <= now < state.until and state.is_current(session):
+                return token
+            return await Handout(member.keeper).token(waited=(flight, session.sign_in_id))
+        finally:
+            flight.leave(waiter)
+            leave(self._home, member)
+
+    async def _token_by_handout(
+        self, member: Member, min_ttl: float | None, rejected: AccessToken | str | None
+    ) -> AccessToken:
+        async with Use(self._home, member):
             return await Handout(member.keeper).token(min_ttl=min_ttl, rejected=rejected)
 
     async def get_session(self) -> Session | None:

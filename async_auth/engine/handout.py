@@ -6,10 +6,13 @@ and looks again. Whoever is cancelled in here leaves no trace.
 
 from __future__ import annotations
 
+import asyncio
+
 import attrs
 
 from async_auth.core.lifecycle import Lifecycle
 from async_auth.engine.keeper import Keeper
+from async_auth.engine.member import Member
 from async_auth.engine.refresher import temporary, too_busy
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State
@@ -25,6 +28,32 @@ from async_auth.errors import (
 )
 from async_auth.ports import Clock
 from async_auth.session import AccessToken, Session
+
+
+def flight_up(member: Member, session: Session) -> Flight[Session] | None:
+    """
+    Return the flight for which whoever wants a token now waits first, if it is up already.
+
+    So it is for nearly all of very many who come together. Else `None`: then a `Handout` finds
+    out what is to be done.
+
+    Args:
+        member: Whose token is wanted.
+        session: Its session.
+    """
+    keeper, state = member.keeper, member.state
+    flight = keeper.flight_of(session.refresh_token or "")
+    home = keeper.ground.broadcast.home
+    if flight is None or not member.loaded or not home.is_in(asyncio.get_running_loop()):
+        return None
+    if flight.ticket is not None and flight.ticket.waiting:
+        return None
+    keeper.ground.scheduler.look()
+    now = keeper.ground.now()
+    # The look may have brought another time, and with it another wording of the session.
+    if now < state.until or state.session is not session or state.lifecycle.held_back(now):
+        return None
+    return flight
 
 
 @attrs.define(eq=False)
@@ -51,14 +80,29 @@ class Handout:
         return self.keeper.ground.clock
 
     async def token(
-        self, *, min_ttl: float | None, rejected: AccessToken | str | None
+        self,
+        *,
+        min_ttl: float | None = None,
+        rejected: AccessToken | str | None = None,
+        waited: tuple[Flight[Session], str] | None = None,
     ) -> AccessToken:
-        """Return a token with more than *min_ttl* left that is not the *rejected* one."""
+        """
+        Return a token with more than *min_ttl* left that is not the *rejected* one.
+
+        Args:
+            min_ttl: Seconds it must have left.
+            rejected: The one that was refused.
+            waited: The flight that was waited for already, and the id of the sign-in then.
+        """
         if self.state.pinned is not None:
             return self.state.pinned
-        begun = self._sign_in_id()
         refused = self._refused_generation(rejected)
-        flown = False
+        begun, flown = self._sign_in_id(), False
+        if waited is not None:
+            flight, begun = waited
+            flown = flight.done
+            if flown:
+                self._after(flight)
         while (session := self.state.session) is not None:
             self._same_sign_in(begun)
             lifecycle, now = self.state.lifecycle, self.clock.now()

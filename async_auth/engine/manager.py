@@ -134,7 +134,7 @@ class SessionManager(SessionHandle):
         state = self._state
         if min_ttl is None and rejected is None and state.since <= self._now() < state.until:
             return state.token  # type: ignore[return-value]  # the window is open only with a token
-        return await super().get_token(min_ttl=min_ttl, rejected=rejected)
+        return await self._token_to_come(min_ttl, rejected)
 
     async def get_session(self) -> Session | None:
         """

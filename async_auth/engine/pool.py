@@ -339,7 +339,7 @@ class PooledSession(SessionHandle):
             if state.since <= now < state.until:
                 state.used = now
                 return state.token  # type: ignore[return-value]  # the window is open only with a token
-        return await super().get_token(min_ttl=min_ttl, rejected=rejected)
+        return await self._token_to_come(min_ttl, rejected)
 
     async def get_session(self) -> Session | None:
         """See `SessionManager.get_session`."""

@@ -297,6 +297,155 @@ async def test_a_token_pinned_while_callers_wait_is_what_they_get(manager, serve
     assert "service" == (await waiting).value
 
 
+# Callers who find a flight up.
+
+
+async def fails(manager, server):
+    """The server cannot be reached."""
+    del manager
+    server.down = True
+
+
+async def refuses(manager, server):
+    """The server ends the session."""
+    del manager
+    server.revoke()
+
+
+async def comes_expired(manager, server):
+    """The new token is none that can be used."""
+    del manager
+    server.life = -1
+
+
+async def signed_out(manager, server):
+    """The user goes."""
+    del server
+    await manager.sign_out()
+
+
+async def replaced(manager, server):
+    """Another user comes."""
+    await manager.adopt(server.sign_in("bob"))
+
+
+async def closed(manager, server):
+    """The program ends, when the request that was sent has ended."""
+    closing = asyncio.ensure_future(manager.aclose())
+    await asyncio.sleep(0)
+    await server.clock.run(6)
+    await closing
+
+
+async def pinned(manager, server):
+    """A token is pinned while they wait."""
+    del server
+    manager.set_auth("service")
+
+
+async def succeeds(manager, server):
+    """Nothing happens."""
+
+
+@pytest.mark.parametrize(
+    "fate, expected",
+    [
+        (succeeds, 2),
+        (fails, NetworkError),
+        (refuses, RefreshRejected),
+        (comes_expired, ServerUnavailable),
+        (signed_out, AuthSessionMissing),
+        (replaced, AuthSessionMissing),
+        (closed, ManagerClosed),
+        (pinned, 0),
+    ],
+)
+async def test_whoever_finds_a_flight_up_gets_what_its_first_caller_gets(
+    manager, server, clock, settle, fate, expected
+):
+    """He takes a shorter way to it, and neither sends a request of his own nor leaves a trace."""
+    server.latency = 5
+    left(manager, clock, 0)
+    calls = []
+    for _ in range(3):
+        calls.append(asyncio.ensure_future(manager.get_token()))
+        await settle()
+    calls[1].cancel()
+
+    await fate(manager, server)
+    await clock.run(6)
+
+    first, gone, last = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(gone, asyncio.CancelledError)
+    assert [expected] * 2 == [
+        answer.generation if isinstance(answer, AccessToken) else type(answer)
+        for answer in (first, last)
+    ]
+    assert ["refresh-ann-1"] == server.requests
+    assert {0} == {member.users for member in manager._home.members.values()}  # noqa: SLF001
+
+
+async def test_whoever_finds_a_flight_up_that_fails_gets_the_token_that_is_still_valid(
+    manager, server, clock, settle
+):
+    """As its first caller does."""
+    server.latency, server.down = 0.5, True
+    left(manager, clock, 1)
+    calls = []
+    for _ in range(2):
+        calls.append(asyncio.ensure_future(manager.get_token()))
+        await settle()
+    await clock.run(0.5)
+
+    assert [1, 1] == [token.generation for token in await asyncio.gather(*calls)]
+    assert 1 == len(server.requests)
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+async def test_who_finds_anothers_flight_up_in_a_back_off_does_not_wait_for_it(
+    manager, server, clock, settle, seconds
+):
+    """`refresh_session()` asks whenever it is called; what others get is known already."""
+    left(manager, clock, seconds)
+    server.down = True
+    with pytest.raises(NetworkError):
+        await manager.refresh_session()
+    server.down, server.latency = False, 5
+    insisting = asyncio.ensure_future(manager.refresh_session())
+    await settle()
+
+    if seconds:
+        assert 1 == (await at_once(manager.get_token())).generation
+    else:
+        with pytest.raises(NetworkError):
+            await at_once(manager.get_token())
+
+    await clock.run(5)
+    assert 2 == (await insisting).generation
+    assert 2 == (await manager.get_token()).generation
+
+
+async def test_a_clock_that_was_set_back_is_noticed_by_who_finds_a_flight_up(
+    manager, server, clock, settle
+):
+    """The moments of the session move with it, so nobody takes an expired token for a good one."""
+    server.latency = 5
+    left(manager, clock, 0)
+    first = asyncio.ensure_future(manager.get_token())
+    await settle()
+    expires_at = manager.session.expires_at
+
+    clock.step(-7200)
+    joined = asyncio.ensure_future(manager.get_token())
+    await settle()
+
+    assert expires_at - 7200 == manager.session.expires_at
+    assert not joined.done()
+    await clock.run(5)
+    assert [2, 2] == [token.generation for token in await asyncio.gather(first, joined)]
+    assert 1 == len(server.requests)
+
+
 # Sessions.
 
 
