@@ -34,8 +34,8 @@ BURST = 10
 #: So many are told while a reader has stalled.
 MANY = 1000
 REMARK = (
-    "What is left of the cost is asyncio's own: a future, a callback and a step for each task that "
-    "waits. Only one task that reads for several subscribers would change that."
+    "What is left of the cost is asyncio's own: a step for each task that waits, and what the task asks "
+    "of that for which it waits. Only one task that reads for several subscribers would change that."
 )
 STALLED = f"kept of {MANY} for a stalled reader"
 #: What an event may cost, of a queue's: 1.4 times as many in the same time, and twice as many.
