@@ -115,7 +115,7 @@ class SessionPool(Startable):
         ground.active_for = active_for
         self._home = home = Household(ground, owned=owned)
         home.keeping = tenants = Tenants(home, provider, idle_after=idle_after)
-        ground.turnstile = Turnstile(
+        self._turnstile = ground.turnstile = Turnstile(
             limit=max_refreshes,
             rate=tenants.rate if max_refresh_rate is None else lambda: max_refresh_rate,
             clock=ground.clock,
@@ -133,12 +133,10 @@ class SessionPool(Startable):
         return len(self._members)
 
     def __repr__(self) -> str:
-        ground = self._home.ground
-        turnstile, count = ground.turnstile, len(ground.broadcast)
-        inside, waiting = (0, 0) if turnstile is None else (turnstile.inside, len(turnstile))
+        turnstile, count = self._turnstile, len(self._home.ground.broadcast)
         state = "closed" if self._home.closed else f"{len(self)} in memory"
         return (
-            f"<SessionPool: {state}, {inside} refreshing, {waiting} waiting, "
+            f"<SessionPool: {state}, {turnstile.inside} refreshing, {len(turnstile)} waiting, "
             f"{count} subscriber{'' if count == 1 else 's'}>"
         )
 
@@ -153,13 +151,12 @@ class SessionPool(Startable):
         ground = self._home.ground
         members = [] if self._home.closed else list(self._members.values())
         refreshes = [member.keeper.refresh_at for member in members]
-        turnstile = ground.turnstile
         now = ground.clock.now()
         card = cards.pool_card(
             closed=self._home.closed,
             statuses=Counter(member.state.lifecycle.status(now) for member in members),
-            refreshing=0 if turnstile is None else turnstile.inside,
-            waiting=0 if turnstile is None else len(turnstile),
+            refreshing=self._turnstile.inside,
+            waiting=len(self._turnstile),
             refresh_at=min((at for at in refreshes if at is not None), default=None),
             recent=ground.broadcast.recent,
             now=now,

@@ -101,6 +101,16 @@ async def test_the_caller_knows_better_when_it_ends(clock):
     assert "DPoP a" == found.header
 
 
+async def test_a_session_says_itself_when_it_ends(clock):
+    """Where the caller does not: its end is lent with it."""
+    end = clock.now() + 5
+    borrowed = BorrowedSession(Session(access_token="opaque", expires_at=end), clock=clock)
+
+    assert end == (await borrowed.get_token()).expires_at
+    clock.advance(5)
+    assert Status.EXPIRED is borrowed.status
+
+
 async def test_a_token_that_does_not_say_when_it_ends(clock):
     """It is good until a server refuses it."""
     borrowed = BorrowedSession("opaque", clock=clock)

@@ -16,6 +16,7 @@ from async_auth import (
     PooledSession,
     RefreshPolicy,
     RefreshRejected,
+    Request,
     SessionManager,
     SessionPool,
     SignedIn,
@@ -538,6 +539,30 @@ async def test_a_close_does_not_wait_for_ever_for_a_store(make_pool, server, fau
     await closing
 
     assert 15 == clock.now() - began
+
+
+async def test_a_close_ends_the_connections_that_the_pool_has_made(tiny_provider):
+    """Of a transport that nobody has given it."""
+    ended = asyncio.Event()
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await reader.read()
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        host, port = server.sockets[0].getsockname()
+        pool = SessionPool(tiny_provider())
+        response = await pool.session("ann").send(Request("GET", f"http://{host}:{port}/"))
+        assert (204, False) == (response.status, ended.is_set())
+
+        await pool.aclose()
+        await asyncio.wait_for(ended.wait(), 10)
+    finally:
+        server.close()
 
 
 async def test_a_pool_that_was_never_used_closes(tiny_provider):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import sys
 import threading
 
 import pytest
@@ -66,6 +67,26 @@ async def test_its_tasks_have_a_context_of_their_own(clock):
     await runtime.aclose()
 
     assert ["fresh"] == seen
+
+
+async def test_its_tasks_wait_until_the_loop_comes_to_them(clock):
+    """Whoever starts one is not held up by its first step, unless that is asked for."""
+    steps = []
+
+    async def step(name):
+        steps.append(name)
+
+    runtime = Runtime(clock=clock)
+    task = runtime.spawn(step("usual"), name="usual")
+    assert [] == steps
+    await asyncio.wait([task])
+    task = runtime.spawn(step("at once"), name="at once", at_once=True)
+    # Before Python 3.12 there is no such thing.
+    assert (sys.version_info >= (3, 12)) is (["usual", "at once"] == steps)
+    await asyncio.wait([task])
+    await runtime.aclose()
+
+    assert ["usual", "at once"] == steps
 
 
 async def test_a_task_factory_without_options_will_do(clock):

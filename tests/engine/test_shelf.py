@@ -362,3 +362,59 @@ async def test_an_error_of_the_store_says_what_could_not_be_done(shelf, session,
 
     assert "The session store cannot be read (OSError)." == reading.value.message
     assert "The session store cannot be written now: busy" == writing.value.message
+
+
+async def test_those_who_write_take_turns(shelf, settle):
+    """Whoever comes waits for the last who came before, also when the first has gone."""
+    turns = [asyncio.Event() for _ in range(3)]
+    inside = []
+
+    async def write(number):
+        async with shelf.writing:
+            inside.append(number)
+            await turns[number].wait()
+            inside.remove(number)
+
+    async with asyncio.TaskGroup() as writers:
+        for number in (0, 1):
+            writers.create_task(write(number))
+        await settle()
+        assert [0] == inside
+        turns[0].set()
+        await settle()
+        writers.create_task(write(2))
+        await settle()
+        assert [1] == inside
+        for turn in turns:
+            turn.set()
+
+    assert [] == inside
+
+
+def test_a_lock_of_writers_is_kept_no_longer_than_they_are(shelf):
+    """A hundred thousand shelves at which nobody writes have none."""
+    first = shelf.come()
+    assert first is shelf.come()
+    shelf.go(first)
+    assert first is shelf.come()
+    shelf.go(first)
+    shelf.go(first)
+
+    assert first is not shelf.come()
+
+
+async def test_what_the_store_has_lost_is_saved_only_if_nobody_was_faster(
+    shelf, session, faulty_store
+):
+    """Another process may have saved a newer one again already."""
+
+    async def removed(_):
+        return False
+
+    faulty_store.removed = removed
+    found = await shelf.look(session, stored=True)
+    assert (Proceed(0), None) == found
+
+    await shelf.save(later(session, 3), expected=None)
+    with pytest.raises(Conflict):
+        await shelf.save(session, expected=found[0].expected)

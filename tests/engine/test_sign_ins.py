@@ -463,6 +463,7 @@ async def test_a_session_that_nobody_has_rotated_ends(manager, faulty_store, wat
         assert [SignedOut] == kinds(seen())
         assert await faulty_store.generation() is None
     assert manager.session is None
+    assert "session_not_found" == seen()[0].reason
 
 
 async def test_a_sign_out_while_the_store_is_asked_is_the_end(manager, faulty_store, watch):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
+import attrs
 import pytest
 
 from async_auth import (
@@ -293,6 +295,31 @@ async def test_the_token_that_others_got_for_it_is_not_spent_twice(
     assert 1 == len(server.requests)
 
 
+async def test_a_retry_overwrites_nothing_that_another_stores_meanwhile(
+    manager, faulty_store, clock, watch
+):
+    """Between its look and its write: the next retry adopts it, and nothing is left to save."""
+    faulty_store.breaks("save")
+    await manager.refresh_session()
+    faulty_store.works()
+    seen = watch(manager)
+    gate = faulty_store.gates["save"] = asyncio.Event()
+    running = asyncio.ensure_future(clock.run(1))
+    await faulty_store.reached("save")
+    record = await faulty_store.inner.load("default")
+    await faulty_store.inner.save("default", attrs.evolve(record, generation=3), expected=1)
+    gate.set()
+    await running
+    assert 3 == await faulty_store.generation()
+    await clock.run(2)
+
+    assert 3 == manager.session.generation
+    assert [StoreFailed, TokenRefreshed] == kinds(seen())
+    saves = faulty_store.calls.count("save")
+    await manager.aclose()
+    assert saves == faulty_store.calls.count("save")
+
+
 async def test_a_store_that_cannot_be_read_does_not_stop_a_refresh(
     manager, server, faulty_store, watch
 ):
@@ -326,7 +353,8 @@ async def test_a_store_that_cannot_be_read_at_the_start_is_an_error(
     """Of every call, until it works: nobody is told that he is signed out."""
     faulty_store.breaks("load", error=error)
     later = make_manager(store=faulty_store)
-    for call in (later.start, later.get_token, later.get_session, later.refresh_session):
+    adopt = functools.partial(later.adopt, server.sign_in("bob"))
+    for call in (later.start, later.get_token, later.get_session, later.refresh_session, adopt):
         with pytest.raises(StoreError):
             await call()
     faulty_store.works()
@@ -482,6 +510,7 @@ async def test_a_lock_that_fails_delays_the_retry(
 
     assert 2 == await faulty_store.generation()
     assert [TokenRefreshed, *[StoreFailed] * 4] == kinds(seen())
+    assert all(isinstance(failed.error, StoreError) for failed in seen()[1:])
 
 
 @pytest.mark.parametrize("error", [TypeError("not plain"), ValueError("x"), ZeroDivisionError()])

@@ -166,14 +166,17 @@ def test_a_ticket_may_become_urgent(clock):
     gate.enter("in")
     gate.enter("a", 1.0)
     ticket = gate.enter("b", 2.0)
+    gate.enter("c", 3.0)
     ticket.urge()
     ticket.urge()
+    assert 3 == len(gate.turnstile)
     gate.turnstile.leave()
     ticket.urge()
-    gate.turnstile.leave()
-    gate.turnstile.leave()
+    for _ in range(3):
+        gate.turnstile.leave()
 
-    assert ["in", "b", "a"] == gate.names
+    assert ["in", "b", "a", "c"] == gate.names
+    assert 0 == len(gate.turnstile)
 
 
 async def test_a_cancelled_ticket_costs_nothing(clock):

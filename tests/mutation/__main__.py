@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import filecmp
 import json
 import math
 import os
@@ -98,9 +99,22 @@ class Tally:
 def prepare(part: str, work: Path) -> None:
     """Lay out a part's folder: the package, the tests, and a configuration for mutmut."""
     work.mkdir(parents=True, exist_ok=True)
+
+    def renew(source: str, target: str) -> None:
+        if not Path(target).exists() or not filecmp.cmp(source, target, shallow=False):
+            # mutmut would note the tests of new functions only; which meet the others is known
+            # of the code and the tests as they were.
+            stats_in(work).unlink(missing_ok=True)
+            shutil.copy2(source, target)
+
     for name in ("async_auth", "tests"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, work / name, dirs_exist_ok=True, ignore=ignored)
+        shutil.copytree(
+            ROOT / name,
+            work / name,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("__pycache__"),
+            copy_function=renew,
+        )
     shutil.copy2(ROOT / "conftest.py", work)
     shutil.copy2(HERE / "fewer_examples.py", work)
     settings = SETTINGS["parts"][part]
@@ -112,6 +126,11 @@ def prepare(part: str, work: Path) -> None:
     )
     text = (ROOT / "pyproject.toml").read_text()
     (work / "pyproject.toml").write_text(text.replace(lines[0], "\n".join(lines), 1))
+
+
+def stats_in(work: Path) -> Path:
+    """Return the file in which mutmut keeps which test meets what."""
+    return work / "mutants" / "mutmut-stats.json"
 
 
 def mutmut(work: Path, program: str, *arguments: str) -> None:
@@ -177,7 +196,7 @@ def run(part: str, work: Path, options: argparse.Namespace) -> None:
     mutmut(work, GENERATE, str(options.children))
     drawn = sample(statuses(work), options.share, options.seed)
     drawn = [name for name in drawn if any(fnmatch(name, only) for only in options.only)]
-    known = work / "mutants" / "mutmut-stats.json"
+    known = stats_in(work)
     stats = known.read_text()
     arguments = ("run", f"--max-children={options.children}")
     try:
