@@ -125,6 +125,22 @@ async def test_closing_waits_for_the_drain_and_cancels_the_rest(clock):
     assert ["aclose"] == owned.calls
 
 
+async def test_the_first_who_closes_says_what_is_waited_for(clock):
+    """A second one comes along, whatever it would have waited for."""
+    drained = []
+
+    def drain(name):
+        async def done():
+            drained.append(name)
+
+        return done
+
+    runtime = Runtime(clock=clock)
+    await asyncio.gather(*(runtime.aclose(drain(name)) for name in ("first", "second")))
+
+    assert ["first"] == drained
+
+
 async def test_a_child_that_forgets_its_cancellation_is_cancelled_again(clock, monkeypatch):
     """Closing never waits for ever: a stranger's store may forget that it was cancelled."""
     monkeypatch.setattr("async_auth.engine.runtime.INSISTENCE", 0.01)

@@ -90,6 +90,24 @@ async def test_the_retries_back_off(make_manager, server, faulty_store, clock, w
     assert 60 <= len(seen()) <= 70
 
 
+async def test_a_store_that_works_again_has_failed_for_the_first_time_when_it_next_does(
+    make_manager, server, faulty_store, clock, watch
+):
+    """Its failures are counted in a row."""
+    manager = make_manager(store=faulty_store, auto_refresh=False, random=lambda: 1.0)
+    await manager.adopt(server.sign_in())
+    seen = watch(manager)
+    for _ in range(2):
+        faulty_store.breaks("save")
+        await manager.refresh_session()
+        await clock.run(2)
+        faulty_store.works()
+        await clock.run(2)
+
+    failures = [event for event in seen() if isinstance(event, StoreFailed)]
+    assert [1, 2, 1, 2] == [failed.retry_at - failed.at for failed in failures]
+
+
 async def test_while_a_save_is_retried_refreshes_go_on(manager, server, faulty_store, clock):
     """From the token in memory, and the last one is what is stored in the end."""
     faulty_store.breaks("save")

@@ -31,7 +31,7 @@ from async_auth.gotrue.consent import (
     OAuthUser,
 )
 from async_auth.gotrue.failures import Refusal
-from async_auth.gotrue.json_object import JsonObject
+from async_auth.gotrue.json_object import TEXT, JsonObject, nested, objects
 from async_auth.gotrue.mfa import (
     AssuranceLevel,
     EnrolledFactor,
@@ -511,6 +511,37 @@ def test_the_parts_of_a_value_are_as_careful() -> None:
     assert "ann@example.com" not in repr(details)
     assert "c0de" not in repr(details)
     assert "ann@" not in repr(GeneratedLink.from_json(EXAMPLES[GeneratedLink]))
+
+
+def test_a_class_reads_and_writes_its_members_as_they_are_described() -> None:
+    """One object, or a list of them; what is neither is none, and stands in extra."""
+
+    @attrs.frozen(kw_only=True)
+    class Owner(JsonObject):
+        name: str | None = attrs.field(default=None, metadata=TEXT)
+
+    @attrs.frozen(kw_only=True)
+    class Thing(JsonObject):
+        owner: Owner | None = attrs.field(default=None, metadata=nested(lambda: Owner))
+        others: tuple[Owner, ...] = attrs.field(default=(), metadata=objects(lambda: Owner))
+
+    sent = {"owner": {"name": "ann", "new": 1}, "others": [{"name": "bob"}, {"name": "cat"}]}
+    found = Thing.from_json(sent)
+    assert found.owner is not None
+    assert ("ann", ["bob", "cat"]) == (found.owner.name, [owner.name for owner in found.others])
+    assert (sent, {}) == (found.to_json(), found.extra)
+
+    made = Thing(owner=Owner(name="dan"), others=(Owner(name="eve"),))
+    assert {"owner": {"name": "dan"}, "others": [{"name": "eve"}]} == made.to_json()
+    assert {**sent, "owner": None} == attrs.evolve(found, owner=None).to_json()
+
+    for wrong in ("ann", 5, True):
+        odd = Thing.from_json({"owner": wrong, "others": wrong})
+        assert (None, ()) == (odd.owner, odd.others)
+        assert {"owner", "others"} == set(odd.extra)
+    some = Thing.from_json({"owner": [{}], "others": ["bob", {"name": "cat"}]})
+    assert (None, [Owner.from_json({"name": "cat"})]) == (some.owner, list(some.others))
+    assert {"owner", "others"} == set(some.extra)
 
 
 def test_whose_a_link_is_and_what_is_in_it_stand_side_by_side() -> None:
