@@ -71,6 +71,23 @@ def test_it_follows_into_another_loop(make, server, clock):
     asyncio.run(second())
 
 
+def test_a_loop_that_stood_still_ends_what_it_had_when_it_runs_again(make, server):
+    """For the pool has gone on in another one."""
+    one, two = asyncio.new_event_loop(), asyncio.new_event_loop()
+    pool = make()
+    one.run_until_complete(pool.session("ann").adopt(server.sign_in("ann")))
+    assert set() != asyncio.all_tasks(one)
+    two.run_until_complete(pool.start())
+
+    one.run_until_complete(settle())
+    assert set() == asyncio.all_tasks(one)
+    assert 1 == two.run_until_complete(pool.get_token("ann")).generation
+    two.run_until_complete(pool.aclose())
+    assert set() == asyncio.all_tasks(two)
+    one.close()
+    two.close()
+
+
 def test_a_flight_of_a_loop_that_is_gone_holds_no_turn(make, server):
     """Nor does one that waited for its turn there."""
     pool = make(max_refreshes=1, auto_refresh=False)
