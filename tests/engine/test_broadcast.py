@@ -251,6 +251,27 @@ async def test_starting_brings_the_first_event_or_its_error():
     assert HELLO == await anext(stream)
 
 
+@pytest.mark.parametrize("options, expected", [({}, 1), ({"insistent": True}, 3)])
+async def test_starting_is_done_once_where_the_reader_is(options, expected):
+    """Whoever insists starts whenever the reader waits."""
+    broadcast = Broadcast()
+    broadcast.home.move(broadcast, asyncio.get_running_loop())
+    starts = []
+
+    async def start():
+        starts.append(len(starts))
+
+    stream = open_stream(broadcast, start=start, **options)
+    assert HELLO == await anext(stream)
+    for number in range(3):
+        reading = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        broadcast.publish(refreshed(number))
+        assert refreshed(number) == await reading
+
+    assert expected == len(starts)
+
+
 async def test_starting_may_bring_more_than_is_kept():
     """A reader whose place is lost while it starts does not wait for yet another event."""
     broadcast = Broadcast()

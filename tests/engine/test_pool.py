@@ -318,6 +318,17 @@ async def test_all_events_come_with_their_keys_and_load_nothing(make_pool, serve
     ] == [(type(event), event.key) for event in told]
 
 
+async def test_reading_all_events_starts_the_pool(make_pool):
+    """Whoever only listens keeps the sessions alive as well."""
+    reading = asyncio.ensure_future(anext(make_pool().events()))
+    assert [] == tasks_of_ours()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert ["async_auth scheduler", "async_auth supervisor"] == tasks_of_ours()
+    reading.cancel()
+
+
 async def test_the_events_of_one_key_begin_with_its_session(make_pool, server):
     """Which is loaded at the first iteration; others' events are not told."""
     store = MemoryStore()

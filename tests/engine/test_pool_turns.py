@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 
+import attrs
 import pytest
 
 from async_auth import (
@@ -100,6 +101,47 @@ async def test_a_caller_goes_before_the_timer(make_pool, server, clock, settle, 
     assert 1 == server.requests.count("refresh-29-30")
     await clock.run(40)
     assert 1 == server.requests.count("refresh-29-30")
+    assert nobody_in(pool)
+
+
+async def test_of_two_callers_whose_token_expires_first_goes_first(
+    make_pool, server, settle, always
+):
+    """Whoever asked before; a token whose end nobody knows is taken for one that ends now."""
+    pool = make_pool(max_refreshes=1, max_refresh_rate=math.inf, auto_refresh=False, **always)
+    signed_in = {key: server.sign_in(key) for key in ("first", "late", "soon")}
+    signed_in["soon"] = attrs.evolve(
+        signed_in["soon"], expires_at=signed_in["late"].expires_at - 60
+    )
+    for key, session in signed_in.items():
+        await pool.session(key).adopt(session)
+    outside = [server.sign_in("eve").refresh_token for _ in range(2)]
+    server.gate = asyncio.Event()
+    calls = [asyncio.ensure_future(pool.session(key).refresh_session()) for key in signed_in]
+    await settle()
+    for token in outside:
+        calls.append(asyncio.ensure_future(pool.session("eve").refresh_session(token)))
+        await settle()
+    server.gate.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+    first, late, soon = (session.refresh_token for session in signed_in.values())
+    assert [first, *outside, soon, late] == server.requests
+    assert nobody_in(pool)
+
+
+async def test_a_caller_may_join_the_flight_of_the_timer(make_pool, server, clock, settle, always):
+    """That has had its turn."""
+    pool = make_pool(**always)
+    await signed_in(pool, server, "ann")
+    server.gate = asyncio.Event()
+    await clock.run(HOUR - 10)
+    call = asyncio.ensure_future(pool.session("ann").refresh_session())
+    await settle()
+    server.gate.set()
+
+    assert 2 == (await call).generation
+    assert 1 == len(server.requests)
     assert nobody_in(pool)
 
 

@@ -20,6 +20,7 @@ from async_auth import (
     Status,
     StoreError,
     StoreFailed,
+    TemporaryError,
     TokenRefreshed,
 )
 
@@ -390,6 +391,33 @@ async def test_a_close_lets_a_sign_out_finish(manager, farewell, settle, faulty_
     assert await faulty_store.generation() is None
     with pytest.raises(ManagerClosed):
         await manager.sign_out()
+
+
+async def test_a_close_lets_every_work_finish(manager, server, farewell, settle):
+    """Whatever has ended meanwhile."""
+    farewell.gate = asyncio.Event()
+    ending = asyncio.ensure_future(manager.sign_out())
+    await settle()
+    await manager.adopt(server.sign_in("bob"))
+    closing = asyncio.ensure_future(manager.aclose())
+    await settle()
+    assert not closing.done()
+    farewell.gate.set()
+
+    await asyncio.gather(ending, closing)
+
+
+async def test_who_waits_for_work_that_is_torn_is_told(manager, server, faulty_store):
+    """A stranger that cancels every task cancels ours as well."""
+    faulty_store.gates["save"] = asyncio.Event()
+    adopting = asyncio.ensure_future(manager.adopt(server.sign_in("bob")))
+    await faulty_store.reached("save")
+    for task in asyncio.all_tasks():
+        if "async_auth sign-in" == task.get_name():
+            task.cancel()
+
+    with pytest.raises(TemporaryError, match="interrupted"):
+        await adopting
 
 
 @pytest.mark.parametrize("scope", [{}, {"scope": "local"}])

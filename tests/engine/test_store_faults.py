@@ -134,6 +134,26 @@ async def test_the_next_refresh_saves_what_the_retry_has_not(manager, server, fa
     assert calls == len(faulty_store.calls)
 
 
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_token_from_outside_is_saved_as_any_other(
+    manager, server, faulty_store, watch, broken
+):
+    """Where it cannot be, it lives in memory, and a close tries again; else nothing is left."""
+    seen = watch(manager)
+    if broken:
+        faulty_store.breaks("save")
+
+    session = await manager.refresh_session(server.sign_in("bob").refresh_token)
+
+    assert session == manager.session
+    assert [TokenRefreshed, *[StoreFailed] * broken] == kinds(seen())
+    faulty_store.works()
+    saves = faulty_store.calls.count("save")
+    await manager.aclose()
+    assert saves + broken == faulty_store.calls.count("save")
+    assert session.generation == await faulty_store.generation()
+
+
 async def test_a_close_offers_the_store_a_last_chance(manager, faulty_store):
     """A rotated token that was never saved would be lost with the process."""
     faulty_store.breaks("save")

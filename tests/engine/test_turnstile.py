@@ -332,6 +332,17 @@ async def test_the_wait_is_estimated(clock):
         assert pytest.approx(0.5, abs=2 * GRAIN) == gate.turnstile.wait_for(urgent[1])
 
 
+async def test_the_wait_shrinks_when_others_have_gone(clock):
+    """They are ahead no more."""
+    gate = Gate(clock, rate=SLOW)
+    tickets = [gate.enter(number) for number in range(5)]
+    async with gate.running():
+        await clock.run(1 + 2 * GRAIN)
+
+        waits = [gate.turnstile.wait_for(ticket) for ticket in tickets]
+    assert pytest.approx([0, 0, 0, 0.5, 1.0], abs=4 * GRAIN) == waits
+
+
 def test_who_gave_up_is_not_waited_for(clock):
     """The estimate is never more than the queue is long."""
     gate = Gate(clock, rate=SLOW)

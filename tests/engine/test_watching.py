@@ -14,6 +14,7 @@ from async_auth import (
     AuthSessionMissing,
     LockTimeout,
     RefreshFailed,
+    RefreshRejected,
     Status,
     StoreError,
     StoreFailed,
@@ -274,6 +275,27 @@ async def test_a_store_that_was_emptied_gets_the_session_back(pair, store, settl
     assert 1 == await store.inner.generation()
     assert [[], []] == [events() for events in seen]
     assert one.session == two.session
+
+
+async def test_what_the_server_ends_while_it_is_saved_again_does_not_stay_in_the_store(
+    make_manager, server, store, clock, settle
+):
+    """Or the next start would find a session that has ended."""
+    manager = make_manager(store=store, auto_refresh=False)
+    await manager.adopt(server.sign_in())
+    await settle()
+    gate = store.inner.gates["save"] = asyncio.Event()
+    await store.lose()
+    store.ring()
+    await store.inner.reached("save")
+    server.revoke()
+    with pytest.raises(RefreshRejected):
+        await manager.refresh_session()
+    gate.set()
+    await settle()
+    await clock.run(2)
+
+    assert None is await store.inner.generation()
 
 
 async def test_a_sign_out_of_what_was_lost_is_heard(pair, store, settle, watch):
