@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from async_auth import (
     AuthSessionMissing,
     ConfigurationError,
+    ManagerClosed,
     RefreshRejected,
     ServerUnavailable,
     SessionPool,
@@ -69,6 +71,23 @@ async def test_a_refresh_is_told_from_begin_to_end(stage):
     await client.refresh_session()
 
     assert WHOLE == witness.told
+
+
+async def test_a_refresh_that_is_torn_is_told_as_interrupted(
+    make_manager, server, faulty_store, settle
+):
+    """A close cancels what was not sent; the observer hears of that end as of any."""
+    manager, witness = make_manager(store=faulty_store, auto_refresh=False), Witness()
+    await manager.adopt(server.sign_in())
+    manager.observe(witness)
+    async with faulty_store.lock.hold("default"):
+        refreshing = asyncio.ensure_future(manager.refresh_session())
+        await settle()
+        await manager.aclose()
+    with pytest.raises(ManagerClosed):
+        await refreshing
+
+    assert [*WHOLE[:2], ("exit",), ("ended", "interrupted", None)] == witness.told
 
 
 @pytest.mark.parametrize("moment", ["asked", "enter", "sending", "exit", "ended"])
