@@ -603,6 +603,21 @@ async def test_fifty_amendments_of_one_kind_are_one_write(manager, provider):
     assert 1 == len(dumped)
 
 
+async def test_an_amendment_overwrites_nothing_that_another_stores_meanwhile(manager, faulty_store):
+    """Between its look and its write: the other's tokens are newer, and stay."""
+    gate = faulty_store.gates["save"] = asyncio.Event()
+    session = manager.session
+    amending = asyncio.ensure_future(manager.replace_user(session, {"id": "ann", "name": "Ann"}))
+    await faulty_store.reached("save")
+    record = await faulty_store.inner.load("default")
+    await faulty_store.inner.save("default", attrs.evolve(record, generation=2), expected=1)
+    gate.set()
+    await amending
+
+    assert 2 == await faulty_store.generation()
+    assert "Ann" == manager.session.user["name"]
+
+
 async def test_an_amendment_is_cancelled_with_nobody(manager, faulty_store):
     """Whoever waits may be cancelled: it is made all the same."""
     task = asyncio.create_task(manager.amend(manager.session, coloured("red")))
