@@ -171,12 +171,13 @@ async def test_a_sign_out_elsewhere_ends_the_session(pair, settle, watch):
         await two.get_token()
 
 
-async def test_a_sign_out_elsewhere_frees_those_who_wait(pair, server, store, clock, settle):
+@pytest.mark.parametrize("verb", ["get_token", "refresh_session"])
+async def test_a_sign_out_elsewhere_frees_those_who_wait(pair, server, store, clock, settle, verb):
     """Callers of a refresh that waits for the lock get AuthSessionMissing."""
     one, two = pair
     clock.advance_to(one.session.expires_at)
     async with store.lock.hold("default"):
-        call = asyncio.ensure_future(two.get_token())
+        call = asyncio.ensure_future(getattr(two, verb)())
         await settle()
         await store.delete("default", expected=1)
         await settle()
