@@ -8,6 +8,7 @@ and rename, and told to the log.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from functools import partial
@@ -21,7 +22,8 @@ from async_auth.stores.file_names import file_name
 from async_auth.stores.file_watch import FileWatch
 from async_auth.stores.folder_changes import FolderChanges
 from async_auth.stores.losses import Losses
-from async_auth.stores.record_json import parse_record
+from async_auth.stores.mounts import mount_of
+from async_auth.stores.record_json import UnreadableRecord, parse_record
 from async_auth.stores.session_file import SessionFile, remove_leftovers
 from async_auth.stores.threads import file_threads
 
@@ -50,6 +52,9 @@ class FileStore:
         self._lock = FileLock(folder)
         self._folder = self._lock.folder
         self._losses: Losses[Path] = Losses(self._folder)
+        mount = mount_of(self._folder)
+        #: Whether opening a file asks nobody outside of the kernel, who might not answer.
+        self._prompt = mount is None or not mount.silent
         remove_leftovers(self._folder)
 
     @property
@@ -81,7 +86,13 @@ class FileStore:
         Raises:
             StoreError: The file cannot be opened, or cannot be read and not be renamed either.
         """
-        return await file_threads.run(self._file(key).read)
+        file = self._file(key)
+        content = self._at_once(file)
+        if content is not None:
+            # One that is no record is looked at again in peace, and set aside.
+            with contextlib.suppress(UnreadableRecord):
+                return parse_record(content)
+        return await file_threads.run(file.read)
 
     async def save(self, key: str, record: Record, *, expected: int | None) -> None:
         """
@@ -119,8 +130,12 @@ class FileStore:
         await file_threads.run(partial(self._file(key).remove, expected=expected))
 
     async def removed(self, key: str) -> bool:
-        """Say of a key without a record whether it was removed, and not set aside by somebody."""
-        return not await file_threads.run(self._file(key).lost)
+        """
+        Say of a key without a record whether it was removed, and not set aside by somebody.
+
+        One that is there again, since it was looked for, was not removed either.
+        """
+        return await file_threads.run(self._file(key).removed)
 
     def watch(self, key: str) -> AsyncIterator[Record | None]:
         """
@@ -144,7 +159,8 @@ class FileStore:
 
         changes = self.changes()
         changes.add(key)
-        return FileWatch(changes, self._file(key).watched, record)
+        file = self._file(key)
+        return FileWatch(changes, file.watched, record, at_once=partial(self._at_once, file))
 
     def changes(self) -> FolderChanges:
         """
@@ -154,6 +170,9 @@ class FileStore:
         no notices the files are looked at twice a second, and two thousand in a second at most.
         """
         return FolderChanges(self._folder, session_name)
+
+    def _at_once(self, file: SessionFile) -> bytes | None:
+        return file.at_once() if self._prompt else None
 
     def _file(self, key: str) -> SessionFile:
         return SessionFile(self._folder / session_name(key), self._losses)

@@ -1,8 +1,9 @@
 """What others write into one file, as soon as it is there.
 
 Promises the newest content after each change, whoever made it, and nothing for a change that is
-none; changes that follow each other closely may come as one. When to read, in a thread, is what
-`folder_changes.py` says. Owns no task: it works while somebody waits for the next change.
+none; changes that follow each other closely may come as one. When to read is what
+`folder_changes.py` says; a thread reads only what cannot be read at once. Owns no task: it works
+while somebody waits for the next change.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class FileWatch:
         content: Reads the file that changes with the record, blocking; `None` for no file; raises
             StoreError.
         record: Makes the record of that; raises UnreadableRecord for what is not worth telling.
+        at_once: Returns what *content* would, without blocking; `None` if it cannot, or if there
+            is no file.
     """
 
     def __init__(
@@ -42,11 +45,14 @@ class FileWatch:
         changes: ChangeStream,
         content: Callable[[], bytes | None],
         record: Callable[[bytes | None], Awaitable[Record | None]],
+        *,
+        at_once: Callable[[], bytes | None] = lambda: None,
     ):
         #: When to look.
         self.changes = changes
         self._content = content
         self._record = record
+        self._at_once = at_once
         #: The content that was last told, or not worth telling; at first none was.
         self._seen: bytes | None = NOTHING_YET
         #: Whether there may be something that was not read yet.
@@ -66,7 +72,9 @@ class FileWatch:
             if not self._due:
                 await anext(self.changes)
                 self._due = True
-            content = await file_threads.run(self._content)
+            content = self._at_once()
+            if content is None:
+                content = await file_threads.run(self._content)
             seen = fingerprint(content)
             if seen == self._seen:
                 self._due = False

@@ -31,6 +31,8 @@ POLL = 0.5
 #: Files that are looked at together, and the seconds from one such look to the next.
 BATCH = 200
 PACE = 0.1
+#: So many are looked at without a thread, where there are notices and so a local file system.
+FEW = 4
 #: Seconds for which a file counts as young: one that replaces it may look the same, for a file
 #: system's clock may stand still for as long. Without notices it is told again until then.
 YOUNG = 2.0
@@ -179,6 +181,8 @@ class FolderChanges:
                 self._changed(name, look)
 
     async def _looks(self, names: list[str]) -> list[Look]:
+        if self.notices is not None and len(names) <= FEW:
+            return look_at(self._folder, names)
         return await file_threads.run(partial(look_at, self._folder, names))
 
     def _changed(self, name: str, look: Look) -> None:

@@ -1,4 +1,4 @@
-"""One session's file: read, replaced and removed, blocking and whole.
+"""One session's file: read, replaced and removed, blocking (but for `at_once()`) and whole.
 
 Promises that a reader sees the old content or the new, never a part, through crashes and power
 cuts; that compare and swap are one step for every process of this machine; and that a file which
@@ -24,7 +24,7 @@ from async_auth.stores.flock import try_lock
 from async_auth.stores.generations import check_generation
 from async_auth.stores.losses import Losses
 from async_auth.stores.os_errors import store_error
-from async_auth.stores.reading import read_bounded
+from async_auth.stores.reading import read_at_once, read_bounded
 from async_auth.stores.record_json import (
     RECORD_MAX,
     UnreadableRecord,
@@ -39,6 +39,9 @@ logger = getLogger("async_auth.stores")
 GUARD_TIMEOUT = 10.0
 #: Seconds after which a temporary file is a dead writer's. Writing one takes well under a second.
 LEFTOVER_AGE = 3600.0
+
+#: Bytes of a file that may be read and parsed in the event loop's thread, if memory has it.
+AT_ONCE_MAX = 64 * 1024
 
 #: Stands for the content of a file that was set aside; it is no record, and not empty by chance.
 LOST = b"lost"
@@ -170,6 +173,14 @@ class SessionFile:
         except OSError as error:
             raise store_error("cannot read", self.path, error) from error
 
+    def at_once(self) -> bytes | None:
+        """
+        Return the bytes of the file if they are few and no disk is waited for; else `None`.
+
+        The one method that does not block, on a local file system.
+        """
+        return read_at_once(self.path, AT_ONCE_MAX)
+
     def watched(self) -> bytes | None:
         """
         Return the bytes of the file; `None` if it was removed, `LOST` if it was set aside.
@@ -186,6 +197,11 @@ class SessionFile:
     def lost(self) -> bool:
         """Say whether the file, if it is not there, was set aside and not removed."""
         return self.losses.lost(self.path.name)
+
+    def removed(self) -> bool:
+        """Say whether the file is not there, and was not set aside either."""
+        # In this order: who stores it again takes the mark away after that.
+        return not self.lost() and not self.path.exists()
 
     def _read_guarded(self) -> Record | None:
         """Read while no writer can come between, so that a good file is never set aside."""

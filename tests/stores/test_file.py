@@ -537,3 +537,12 @@ def test_without_file_locks_it_says_so(start, tmp_path):
     code, said = start(WITHOUT_FLOCK, tmp_path).ends()
 
     assert (0, 2, 2) == (code, said.count("flock"), said.count("MemoryStore()"))
+
+
+async def test_what_is_stored_again_was_not_removed(tmp_path, make_record):
+    """Somebody has set a record aside and stored it again, between another's look and question."""
+    store = FileStore(tmp_path)
+    assert await store.removed("key")
+    await store.save("key", make_record(1), expected=0)
+
+    assert not await store.removed("key")
