@@ -53,6 +53,10 @@ class FlightDesk:
             return None
         return session if session.generation > self.base.generation else None
 
+    async def news(self) -> bool:
+        """Wait until memory may have something newer; false once the flight is settled."""
+        return not (await self.flight.wait(news=True)).done
+
     def rebased(self, session: Session) -> None:
         """Spend another process's newer token instead."""
         self.base = session
@@ -76,6 +80,9 @@ class FlightDesk:
         """Make it the session that is handed out."""
         if self.own:
             self.keeper.refreshed(session, stored=stored)
+            # The lock is let go of after that, which may take a server's answer.
+            if session.expires_at is None or session.expires_at > self.keeper.ground.now():
+                self.flight.look_again()
         else:
             self.keeper.signed_in(session, TokenRefreshed, order=self.flight.order, stored=stored)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 import attrs
@@ -49,6 +49,10 @@ class Desk(Protocol):
 
     def newer(self) -> Session | None:
         """Return what memory has by now, if that is a newer generation of the same sign-in."""
+        ...
+
+    async def news(self) -> bool:
+        """Wait until memory may have something newer; false once nobody waits for this any more."""
         ...
 
     def rebased(self, session: Session) -> None:
@@ -94,6 +98,19 @@ class Desk(Protocol):
         ...
 
 
+class Overtaken(Exception):
+    """
+    Memory has what the lock is waited for.
+
+    Args:
+        session: The newer generation.
+    """
+
+    def __init__(self, session: Session):
+        super().__init__()
+        self.session = session
+
+
 @attrs.define(eq=False)
 class Refresher:
     """
@@ -120,7 +137,8 @@ class Refresher:
             desk: Where to report.
             own: Whether *base* is the current sign-in, rather than a token from outside.
             look_first: Whether rotations that were stored before now are only the starting point.
-            look: Whether a rotation found under the lock is adopted instead of asking.
+            look: Whether a rotation found under the lock, or told of while it is waited for, is
+                adopted instead of asking.
 
         Returns:
             The session that the caller gets.
@@ -132,7 +150,13 @@ class Refresher:
         """
         if look_first:
             base = await self._catch_up(base, desk)
-        async with self.holding() as held:
+        try:
+            return await self._refresh(base, desk, own=own, look=look)
+        except Overtaken as news:
+            return news.session
+
+    async def _refresh(self, base: Session, desk: Desk, *, own: bool, look: bool) -> Session:
+        async with self.holding(desk if own and look else None) as held:
             expected: int | None = None
             if own:
                 base, expected, adopted = await self._set_out(base, desk, look=look)
@@ -216,9 +240,9 @@ class Refresher:
             raise NetworkError(f"No answer within {timeout:g} seconds.", sent=True) from error
 
     @asynccontextmanager
-    async def within(self, seconds: float) -> AsyncIterator[None]:
+    async def within(self, seconds: float) -> AsyncIterator[Callable[[], None]]:
         """
-        Raise TimeoutError in the body after so many seconds.
+        Raise TimeoutError in the body after so many seconds, or when what it gets is called.
 
         They are counted on the monotonic clock: when a wall clock is set forward, or the machine
         wakes, what is under way has as long as it had before.
@@ -228,35 +252,47 @@ class Refresher:
         timer: Timer | None = None
         async with asyncio.timeout(None) as bound:
 
+            def expire() -> None:
+                if not bound.expired():
+                    bound.reschedule(0)
+
             def look() -> None:
                 nonlocal timer
                 left = end - clock.monotonic()
                 if left > TOLERANCE:
                     timer = scheduler.call_at(clock.now() + left, look)
                 else:
-                    bound.reschedule(0)
+                    expire()
 
             timer = scheduler.call_at(clock.now() + seconds, look)
             try:
-                yield
+                yield expire
             finally:
                 timer.cancel()
 
     @asynccontextmanager
-    async def holding(self) -> AsyncIterator[object]:
+    async def holding(self, desk: Desk | None = None) -> AsyncIterator[object]:
         """
         Hold the session's lock in the body, which gets what the lock gives.
 
+        Args:
+            desk: Of a flight that leaves the line when it has nothing left to ask for.
+
         Raises:
             LockTimeout: Somebody else kept it for too long.
+            Overtaken: Memory had what *desk* wants before it was our turn.
             StoreError: The lock does not work.
         """
         patience = self.ground.policy.lock_timeout
         hold = self.ground.lock.hold(self.shelf.key)
         try:
-            async with self.within(patience):
-                held = await hold.__aenter__()
+            async with self.within(patience) as expire:
+                with self._heeding(desk, expire):
+                    held = await hold.__aenter__()
         except TimeoutError as error:
+            found = None if desk is None else self._ahead(desk)
+            if found is not None:
+                raise Overtaken(found) from None
             raise LockTimeout(
                 f"Somebody else has held the session's lock for {patience:g} seconds."
             ) from error
@@ -268,6 +304,39 @@ class Refresher:
                 await hold.__aexit__(None, None, None)
             except Exception:
                 logger.exception("The lock of session %r was not released", self.shelf.key)
+
+    @contextmanager
+    def _heeding(self, desk: Desk | None, overtaken: Callable[[], None]) -> Iterator[None]:
+        """Call *overtaken*, while the body waits, once memory has what *desk* wants."""
+        if desk is None:
+            yield
+            return
+        listening: asyncio.Task[None] | None = None
+
+        async def listen() -> None:
+            while self._ahead(desk) is None:
+                if not await desk.news():
+                    return
+            overtaken()
+
+        def begin() -> None:
+            nonlocal listening
+            work = listen()
+            listening = self.ground.runtime.spawn(work, name="async_auth news", at_once=True)
+
+        # Soon, not now: a lock that nobody else wants is given without a wait.
+        beginning = asyncio.get_running_loop().call_soon(begin)
+        try:
+            yield
+        finally:
+            beginning.cancel()
+            if listening is not None:
+                listening.cancel()
+
+    def _ahead(self, desk: Desk) -> Session | None:
+        """Return what memory has by now, if that is newer and need not be refreshed itself."""
+        found = desk.newer()
+        return None if found is None or self._spendable(found) else found
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

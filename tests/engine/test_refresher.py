@@ -303,6 +303,38 @@ async def test_a_lock_that_does_not_work_is_a_temporary_failure(
     assert [] == server.requests
 
 
+async def test_callers_do_not_wait_until_the_lock_is_released(make_manager, server, clock, settle):
+    """They have the token once it is stored; letting go may take a server's answer."""
+    gate = asyncio.Event()
+
+    class Lock:
+        @asynccontextmanager
+        async def hold(self, key):
+            yield
+            held.append(key)
+            await gate.wait()
+
+    held = []
+    manager = make_manager(lock=Lock(), auto_refresh=False)
+    await manager.adopt(server.sign_in())
+    clock.advance_to(manager.session.expires_at)
+    calls = [asyncio.ensure_future(call()) for call in (manager.get_token, manager.get_session)]
+    server.gate = asyncio.Event()
+    refresh = asyncio.ensure_future(manager.refresh_session())
+    await settle()
+    server.gate.set()
+    await settle()
+
+    done = [call.done() for call in (*calls, refresh)]
+    gate.set()
+
+    assert ["default"] == held
+    assert [True, True, False] == done
+    assert [2, 2] == [(await call).generation for call in calls]
+    assert 2 == (await refresh).generation
+    assert 1 == len(server.requests)
+
+
 async def test_a_lock_that_does_not_let_go_loses_nothing(make_manager, server, caplog):
     """What was received is saved by then; the trouble is logged."""
 

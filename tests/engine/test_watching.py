@@ -202,10 +202,47 @@ async def test_new_tokens_free_those_who_wait(pair, server, store, clock, settle
         await store.save("default", attrs.evolve(found, generation=2, session=later), expected=1)
         await settle()
         assert (2, 2) == ((await token).generation, (await session).generation)
+        assert 2 == (await refresh).generation
+        # Nobody of ours is in the line any more.
+        assert not two._keeper.busy  # noqa: SLF001
+
+    assert [] == server.requests
+
+
+async def test_new_tokens_that_have_expired_free_nobody(pair, server, store, clock, settle):
+    """They have to be refreshed themselves, under the lock, once that is free."""
+    _, two = pair
+    clock.advance_to(two.session.expires_at)
+    found = await store.load("default")
+    session = {**found.session, "refresh_token": "refresh-ann-9", "expires_at": clock.now()}
+    server.active["refresh-ann-9"] = "ann"
+    async with store.lock.hold("default"):
+        refresh = asyncio.ensure_future(two.refresh_session())
+        await settle()
+        await store.save("default", attrs.evolve(found, generation=2, session=session), expected=1)
+        await settle()
         assert not refresh.done()
 
-    assert 2 == (await refresh).generation
-    assert [] == server.requests
+    assert 3 == (await refresh).generation
+    assert ["refresh-ann-9"] == server.requests
+
+
+async def test_the_token_itself_is_asked_for_in_the_line(pair, server, store, settle):
+    """Whoever names the token to spend gets the server's answer, whatever others have stored."""
+    _, two = pair
+    token = two.session.refresh_token
+    found = await store.load("default")
+    later = {**found.session, "refresh_token": "refresh-ann-9"}
+    async with store.lock.hold("default"):
+        refresh = asyncio.ensure_future(two.refresh_session(token))
+        await settle()
+        await store.save("default", attrs.evolve(found, generation=2, session=later), expected=1)
+        await settle()
+        assert 2 == two.session.generation
+        assert not refresh.done()
+
+    assert 3 == (await refresh).generation
+    assert [token] == server.requests
 
 
 async def test_expired_tokens_are_left_to_the_next_refresh(pair, server, store, clock, settle):

@@ -80,6 +80,8 @@ class RedisHold:
         self._milliseconds = str(max(1, round(lease * 1000)))
         self._turn = line.hold(self._slot.decode("utf-8", "surrogatepass"))
         self._owner = ""
+        #: Whether it is ours, or Redis has not said that it is not.
+        self._perhaps_ours = False
         self._loop: asyncio.AbstractEventLoop
         #: Until when it is ours for certain, on the loop's clock.
         self._until = 0.0
@@ -130,7 +132,9 @@ class RedisHold:
         before = left_behind.note(self._slot, self._owner)
         link = self._links.here()
         arguments = (self._owner, self._milliseconds, *before)
+        self._perhaps_ours = True
         if not await link.run(ACQUIRE, self._key, *arguments):
+            self._perhaps_ours = False
             left_behind.forget(self._slot)
             return False
         left_behind.forget(self._slot)
@@ -176,7 +180,7 @@ class RedisHold:
             if renewal is not None:
                 with contextlib.suppress(RuntimeError):  # its loop is closed
                     renewal.cancel()
-            if not self._destroyed():
+            if self._perhaps_ours and not self._destroyed():
                 await self._links.here().run(RELEASE, self._key, owner)
                 left_behind.forget(self._slot)
         except StoreError as error:
