@@ -47,10 +47,16 @@ class FlightDesk:
         return self.flight.order > max(state.installed, state.ended)
 
     def newer(self) -> Session | None:
-        """Return what memory has by now, if that is a newer generation of the same sign-in."""
+        """
+        Return what memory has by now, if that is a newer generation of the same sign-in.
+
+        Or the same one with another refresh token, which counts instead: see `Keeper.mend`.
+        """
         session = self.keeper.state.session
         if session is None or not (self.own and self.keeper.state.is_current(self.base)):
             return None
+        if session.generation == self.base.generation:
+            return session if session.refresh_token != self.base.refresh_token else None
         return session if session.generation > self.base.generation else None
 
     async def news(self) -> bool:

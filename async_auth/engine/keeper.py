@@ -704,13 +704,24 @@ class Keeper:
             session = self.state.session
             if not self._unsaved or session is None:
                 return
-            verdict, found = await self.shelf.look(session, stored=self.state.stored)
+            # From the generation before, so that one that is as new as ours is seen as well.
+            before = attrs.evolve(session, generation=session.generation - 1)
+            verdict, found = await self.shelf.look(before, stored=self.state.stored)
             if self.state.session is not session:
                 return
             match verdict:
                 case Proceed(expected):
                     await self.shelf.save(session, expected=expected)
                     self._saved(session)
+                case Newer() if found is not None and found.generation == session.generation:
+                    if found.refresh_token == session.refresh_token:
+                        await self.shelf.save(session, expected=found.generation)
+                        self._saved(session)
+                    else:
+                        # A forgiving server has given this generation to two. Who has stored it
+                        # got it later than we, for it found only what we had spent.
+                        self.amended(found)
+                        self._saved(found)
                 case Newer() if found is not None:
                     self.refreshed(found, stored=True)
                     self.arm()

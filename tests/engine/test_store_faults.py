@@ -358,6 +358,43 @@ async def test_a_retry_overwrites_nothing_that_another_stores_meanwhile(
     assert saves == faulty_store.calls.count("save")
 
 
+async def test_what_another_got_for_the_same_token_stays_in_the_store(
+    manager, server, faulty_store, clock
+):
+    """A forgiving server has given one generation to two: the later one was stored, and counts."""
+    faulty_store.breaks("save")
+    ours = await manager.refresh_session()
+    theirs = attrs.evolve(server.sign_in(), generation=ours.generation, sign_in_id=ours.sign_in_id)
+    shelf = manager._made().keeper.shelf  # noqa: SLF001 - to write as another process does
+    faulty_store.works()
+    await shelf.save(theirs, expected=1)
+    await clock.run(2)
+
+    assert theirs.refresh_token == manager.session.refresh_token
+    assert theirs.refresh_token == (await shelf.load()).refresh_token
+    assert theirs.access_token == (await manager.get_token()).value
+    saves = faulty_store.calls.count("save")
+    await clock.run(60)
+    assert saves == faulty_store.calls.count("save")
+
+
+async def test_a_flight_does_not_spend_what_was_given_up_while_it_waited(
+    manager, server, faulty_store, settle
+):
+    """It had set out with the token whose generation another has stored."""
+    faulty_store.breaks("save")
+    ours = await manager.refresh_session()
+    theirs = attrs.evolve(server.sign_in(), generation=ours.generation, sign_in_id=ours.sign_in_id)
+    keeper = manager._made().keeper  # noqa: SLF001 - what has been found is told by the store
+    async with faulty_store.lock.hold("default"):
+        call = asyncio.ensure_future(manager.refresh_session())
+        await settle()
+        keeper.amended(theirs)
+
+    assert theirs == await call
+    assert 1 == len(server.requests)
+
+
 async def test_a_store_that_cannot_be_read_does_not_stop_a_refresh(
     manager, server, faulty_store, watch
 ):

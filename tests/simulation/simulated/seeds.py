@@ -16,6 +16,7 @@ KEPT = {
     516: "a forgiving server gave one token to two, who counted it differently",
     1565: "a store lost a record at the very end, which nobody misses before the next refresh",
     1666: "a lost answer was asked for again though another manager had brought a newer token",
+    4544: "what two got for one token was stored by the later, and overwritten by the earlier",
     4355: "a new failure of the store was not told yet when it was asked what became of the last",
     4373: "a clock was set back before anybody had noticed that it had been set forward",
     1698: "a process that had not heard of an end stored the session again, and it was adopted",
