@@ -48,7 +48,7 @@ class Desk(Protocol):
         ...
 
     def newer(self) -> Session | None:
-        """Return what memory has by now, if that is a newer generation of the same sign-in."""
+        """Return what memory has of the same sign-in by now, if that is to be spent instead."""
         ...
 
     async def news(self) -> bool:
