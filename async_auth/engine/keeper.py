@@ -584,7 +584,7 @@ class Keeper:
             return
         async with self.shelf.writing:
             # By now it may hold something else, and so may the memory.
-            verdict, found, session = await self._look_again()
+            verdict, found, session = await self._look_again(record)
             if session is None:
                 return
             match verdict:
@@ -617,10 +617,18 @@ class Keeper:
         else:
             self._saved(session)
 
-    async def _look_again(self) -> tuple[Verdict | None, Session | None, Session | None]:
-        """Return what the store means, what it has that is newer, and for which session."""
+    async def _look_again(
+        self, record: Record | None
+    ) -> tuple[Verdict | None, Session | None, Session | None]:
+        """
+        Return what the store means, what it has that is newer, and for which session.
+
+        Args:
+            record: What it has told. If that is newer it is enough: of what may have come after
+                it the store tells as well.
+        """
         while (session := self.state.session) is not None and self._follows():
-            verdict, found = await self.shelf.look(session, stored=True)
+            verdict, found = await self.shelf.look(session, stored=True, told=record)
             failure = self.shelf.take_damage()
             if failure is not None:
                 self.store_failed(failure)

@@ -134,13 +134,24 @@ class Shelf:
             self._damage = error
             return None
 
-    async def look(self, session: Session, *, stored: bool) -> tuple[Verdict, Session | None]:
+    async def look(
+        self, session: Session, *, stored: bool, told: Record | None = None
+    ) -> tuple[Verdict, Session | None]:
         """
         Return what the store means for *session*, and the stored session if that is newer.
+
+        Args:
+            session: What memory holds.
+            stored: Whether its sign-in was ever seen in the store.
+            told: What the store has told of by itself. If that is newer, nobody looks further.
 
         Raises:
             StoreError: The store, or a newer record in it, cannot be read.
         """
+        if told is not None:
+            verdict = reconcile(session, told.generation, told.sign_in_id, stored=stored)
+            if isinstance(verdict, Newer):
+                return verdict, self._session(self._read(told))
         record = await self._record()
         if record is None:
             if stored and self._damage is None and await self._lost():
@@ -298,8 +309,11 @@ class Shelf:
             self._damage = StoreError(
                 f"What was stored under {self.key!r} could not be read and was set aside."
             )
-        if record is not None:
-            self._extra = record.extra or _NOTHING
+        return None if record is None else self._read(record)
+
+    def _read(self, record: Record) -> Record:
+        # What others keep beside the session is written back with it.
+        self._extra = record.extra or _NOTHING
         return record
 
     async def _save(self, key: str, record: Record, *, expected: int | None) -> None:

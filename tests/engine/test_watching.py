@@ -288,11 +288,10 @@ async def test_old_news_end_nothing(pair, server, store, settle):
 async def test_what_changes_during_the_look_is_looked_at_again(pair, server, store, settle):
     """A session that is replaced while the store is asked is judged as it is then."""
     _, two = pair
-    old = attrs.evolve(await store.load("default"), generation=7)
     store.deaf = True
     store.inner.calls.clear()
     gate = store.inner.gates["load"] = asyncio.Event()
-    noticing = asyncio.ensure_future(two._keeper.noticed(old))  # noqa: SLF001
+    noticing = asyncio.ensure_future(two._keeper.noticed(None))  # noqa: SLF001
     await store.inner.reached("load")
     two._state.replace(attrs.evolve(two.session, user={"id": "ann", "name": "Ann"}))  # noqa: SLF001
     gate.set()
@@ -300,6 +299,18 @@ async def test_what_changes_during_the_look_is_looked_at_again(pair, server, sto
 
     assert "Ann" == two.session.user["name"]
     assert ["load", "load"] == store.inner.calls[:2]
+
+
+async def test_what_is_told_and_is_newer_is_not_loaded_again(pair, store):
+    """What may have come after it is told as well."""
+    _, two = pair
+    told = attrs.evolve(await store.load("default"), generation=7)
+    store.deaf = True
+    store.inner.calls.clear()
+    await two._keeper.noticed(told)  # noqa: SLF001 - as the store tells it
+
+    assert 7 == two.session.generation
+    assert [] == store.inner.calls
 
 
 async def test_a_store_that_was_emptied_gets_the_session_back(pair, store, settle, watch):
