@@ -193,7 +193,7 @@ class Actors:
     async def _sign_out(self, unit, key, handle):
         await handle.start()
         session = handle.session
-        unit.asked.add(key)
+        unit.asked[key] = None if session is None else session.sign_in_id
         unit.press(key)
         if session is not None:
             server = self._world.ledger.session_of(session.refresh_token)

@@ -49,7 +49,8 @@ class Unit:
         self.told = {key: [] for key in world.keys}
         self.told_all = []
         self.current = {}
-        self.asked = set()
+        #: By key: the sign-in that the user asked to end, until another one is told of.
+        self.asked = {}
         self.subscriptions = []
         #: Sign-ins that the user has ended here.
         self.ended = set()
@@ -174,8 +175,9 @@ class Unit:
         self.told_all.append(event)
         if event.session is not None:
             world.seen(event.session)
-        if isinstance(event, SignedIn):
-            self.asked.discard(key)
+        # Both may be told at once, if he asks before anybody has heard of it.
+        if isinstance(event, SignedIn) and self.asked.get(key) != event.session.sign_in_id:
+            self.asked.pop(key, None)
         if not isinstance(event, InitialSession):
             self.current[key] = event.session
         world.note(f"{self.number} tells {event.name} of {key}")
