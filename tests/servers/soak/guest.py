@@ -120,9 +120,12 @@ class Guest:
         while True:
             await self.pause(2.0)
             task = asyncio.create_task(self.attempt(client.refresh_session(), "refresh_session"))
-            await asyncio.sleep(self.draw.choice((0, 0.001, 0.01, 0.1, 2)))
-            task.cancel()
-            await asyncio.wait({task})
+            try:
+                await asyncio.sleep(self.draw.choice((0, 0.001, 0.01, 0.1, 2)))
+            finally:
+                # At the end of all, too: left alone it would meet a client that is closed.
+                task.cancel()
+                await asyncio.wait({task})
 
     async def leave_and_come_back(self, client):
         """
@@ -153,9 +156,11 @@ class Guest:
         while True:
             await self.pause(0.5)
             reader = asyncio.create_task(self.read_some(subject.events(), self.draw.randint(1, 2)))
-            await asyncio.wait({reader}, timeout=self.draw.uniform(0, 2))
-            reader.cancel()
-            await asyncio.wait({reader})
+            try:
+                await asyncio.wait({reader}, timeout=self.draw.uniform(0, 2))
+            finally:
+                reader.cancel()
+                await asyncio.wait({reader})
             self.account.counts["readers who left"] += 1
 
     async def read_some(self, stream, number):
