@@ -137,6 +137,23 @@ def test_the_import_is_light():
     assert [] == [name for name in loaded if name.partition(".")[0] in HEAVY]
 
 
+def test_a_client_that_only_signs_in_is_light():
+    """What hangs on it under a name of its own is loaded on first use, and so are notebooks."""
+    seen = "[n for n in sys.modules if n.startswith('async_auth.') and n.split('.')[2:] in parts]"
+    code = f"""
+import json, sys
+from async_auth.gotrue import GoTrueClient
+parts = [["admin"], ["mfa"], ["passkeys"], ["consent"], ["cards"]]
+client = GoTrueClient("http://127.0.0.1:9")
+before = {seen}
+client.admin, client.mfa, client.passkeys, client.oauth
+print(json.dumps([before, sorted({seen})]))
+"""
+    names = [f"async_auth.gotrue.{name}" for name in ("admin", "consent", "mfa", "passkeys")]
+
+    assert [[], names] == run(code)
+
+
 def test_the_types_are_shipped():
     """The package says that it is typed (PEP 561)."""
     assert importlib.resources.files("async_auth").joinpath("py.typed").is_file()

@@ -6,6 +6,8 @@ nothing about refreshing.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from async_auth.engine.ground import Ground
@@ -15,9 +17,11 @@ from async_auth.engine.sign_in_once import SignInOnce
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State
 from async_auth.events import InitialSession
-from async_auth.notebook.cards import Plan
 from async_auth.notebook.told import said_by
 from async_auth.ports import Provider
+
+if TYPE_CHECKING:
+    from async_auth.notebook.cards import Plan
 
 
 @attrs.define(eq=False)
@@ -71,6 +75,8 @@ class Member:
 
     def plan(self) -> Plan:
         """Return what is going to become of the session, for people."""
+        from async_auth.notebook.cards import Plan
+
         lifecycle = self.state.lifecycle
         return Plan(
             due_at=lifecycle.due_at,

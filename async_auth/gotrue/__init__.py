@@ -1,9 +1,15 @@
-"""GoTrue, the auth server of Supabase: the client and its values."""
+"""GoTrue, the auth server of Supabase: the client and its values.
 
-from async_auth.gotrue.admin import AuditEntry, GeneratedLink, OAuthClient, Page, UserPage
+What belongs to the parts of the client that have a name of their own (`client.admin`, `mfa`,
+`passkeys`, `oauth`) is imported on first use: programs that only sign in do not pay for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import typing
+
 from async_auth.gotrue.client import GoTrueClient
-from async_auth.gotrue.consent import AuthorizationDetails, OAuthGrant
-from async_auth.gotrue.mfa import AssuranceLevel, EnrolledFactor, FactorChallenge, Factors
 from async_auth.gotrue.models import (
     AMREntry,
     AuthResponse,
@@ -16,9 +22,14 @@ from async_auth.gotrue.models import (
     User,
     WeakPasswordInfo,
 )
-from async_auth.gotrue.passkeys import Passkey, PasskeyOptions
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
+
+if typing.TYPE_CHECKING:
+    from async_auth.gotrue.admin import AuditEntry, GeneratedLink, OAuthClient, Page, UserPage
+    from async_auth.gotrue.consent import AuthorizationDetails, OAuthGrant
+    from async_auth.gotrue.mfa import AssuranceLevel, EnrolledFactor, FactorChallenge, Factors
+    from async_auth.gotrue.passkeys import Passkey, PasskeyOptions
 
 __all__ = [
     "AMREntry",
@@ -48,3 +59,30 @@ __all__ = [
     "UserPage",
     "WeakPasswordInfo",
 ]
+
+#: The modules of what is imported on first use.
+_PLACES = {
+    "AssuranceLevel": "mfa",
+    "AuditEntry": "admin",
+    "AuthorizationDetails": "consent",
+    "EnrolledFactor": "mfa",
+    "FactorChallenge": "mfa",
+    "Factors": "mfa",
+    "GeneratedLink": "admin",
+    "OAuthClient": "admin",
+    "OAuthGrant": "consent",
+    "Page": "admin",
+    "Passkey": "passkeys",
+    "PasskeyOptions": "passkeys",
+    "UserPage": "admin",
+}
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"async_auth.gotrue.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,6 +6,7 @@ The names are auth-js's and supabase-py's; failures are exceptions.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,9 @@ from async_auth.errors import ConfigurationError
 from async_auth.events import TokenRefreshed
 from async_auth.gotrue import parsing, requests
 from async_auth.gotrue.account import Account
-from async_auth.gotrue.admin import Admin
 from async_auth.gotrue.browser import SigningInByBrowser
 from async_auth.gotrue.caller import Caller, is_bad_jwt
-from async_auth.gotrue.consent import Consent
-from async_auth.gotrue.mfa import Mfa
 from async_auth.gotrue.models import AuthResponse, Claims
-from async_auth.gotrue.passkeys import Passkeys
 from async_auth.gotrue.pkce import PkceRing
 from async_auth.gotrue.provider import GoTrueProvider
 from async_auth.gotrue.requests import Endpoint
@@ -36,6 +33,10 @@ from async_auth.ports import Clock, RefreshLock, SessionStore, Transport
 from async_auth.transport import AiohttpTransport
 
 if TYPE_CHECKING:
+    from async_auth.gotrue.admin import Admin
+    from async_auth.gotrue.consent import Consent
+    from async_auth.gotrue.mfa import Mfa
+    from async_auth.gotrue.passkeys import Passkeys
     from async_auth.transport import ClientSession
 
 _FLOWS = ("pkce", "implicit")
@@ -133,14 +134,37 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
         self._caller = Caller(api=self.api, manager=self.manager, clock=self._clock)
         self._verification = Verification(self._caller)
         self._ring = PkceRing(self.manager.store, self.manager.key, self._clock)
-        #: What a service-role key may do.
-        self.admin = Admin(self._caller)
-        #: The user's second factors.
-        self.mfa = Mfa(self._caller)
-        #: Signing in by passkey, and the user's passkeys.
-        self.passkeys = Passkeys(self._caller)
-        #: The consent page of GoTrue's own OAuth server.
-        self.oauth = Consent(self._caller)
+
+    # What has a name of its own is imported when it is first used: few programs need any of it, and
+    # together it takes a fifth of the import.
+
+    @functools.cached_property
+    def admin(self) -> Admin:
+        """What a service-role key may do."""
+        from async_auth.gotrue.admin import Admin
+
+        return Admin(self._caller)
+
+    @functools.cached_property
+    def mfa(self) -> Mfa:
+        """The user's second factors."""
+        from async_auth.gotrue.mfa import Mfa
+
+        return Mfa(self._caller)
+
+    @functools.cached_property
+    def passkeys(self) -> Passkeys:
+        """Signing in by passkey, and the user's passkeys."""
+        from async_auth.gotrue.passkeys import Passkeys
+
+        return Passkeys(self._caller)
+
+    @functools.cached_property
+    def oauth(self) -> Consent:
+        """The consent page of GoTrue's own OAuth server."""
+        from async_auth.gotrue.consent import Consent
+
+        return Consent(self._caller)
 
     # The session.
 
