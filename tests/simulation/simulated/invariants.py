@@ -68,16 +68,21 @@ def spent_once(new, before, excuse):
     return None
 
 
-def spends_the_newest(new, place, memory):
+def spends_the_newest(new, place, memory, *, outdone):
     """
     Nobody spends a token when it has a newer one of the same session in its own memory.
+
+    But one that a forgiving server has given to two may be counted further by the other: then what
+    that one has stored is the newer one for all, whichever was issued first.
 
     Args:
         new: What is spent.
         place: Its session, and its place among all tokens that were issued.
         memory: The same of the token in memory, or `None`.
+        outdone: Whether a forgiving server's session is stored under a higher generation than
+            memory has.
     """
-    if memory is None or memory[0] != place[0] or memory[1] <= place[1] or new.robbed:
+    if memory is None or memory[0] != place[0] or memory[1] <= place[1] or new.robbed or outdone:
         return None
     return f"process {new.process.index} spends {new.label} and has a newer one in memory"
 
@@ -435,7 +440,7 @@ def no_secret(text, secrets):
 
 
 #: So many calls of a caller who is told to try again later are enough where refreshes take long.
-ASKS = 6
+ASKS = 20
 
 
 def healed(error, *, over, waited):

@@ -99,8 +99,14 @@ class Network:
         if not (spend.by_hand or spend.left):
             known = unit.handle(spend.key).session
             memory = known and ledger.refresh_tokens.get(known.refresh_token)
+            record = unit.world.backing.record_of(spend.key)
             broken["spends_the_newest"] = invariants.spends_the_newest(
-                spend, ledger.place_of(refresh), memory and ledger.place_of(known.refresh_token)
+                spend,
+                ledger.place_of(refresh),
+                memory and ledger.place_of(known.refresh_token),
+                outdone=unit.world.plan.forgiving
+                and None not in (known, record)
+                and record.generation > known.generation,
             )
             broken["backs_off"] = invariants.backs_off(unit.must_wait(spend.key))
         for law, what in broken.items():

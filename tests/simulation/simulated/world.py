@@ -430,10 +430,13 @@ class World:
 
     def _followed(self, unit, key, member, before, left, passed):
         process, session = unit.process, unit.handle(key).session
-        # One that was read from the store again is on the clock of whoever stored it.
+        # One that was read from the store again is on the clock of whoever stored it; so is what a
+        # forgiving server gave somebody else for the same token, under the same generation.
         if session is None or unit.member(key) is not member or unit.closed:
             return
         if (session.sign_in_id, session.generation) != (before.sign_in_id, before.generation):
+            return
+        if session.refresh_token != before.refresh_token:
             return
         touched_at = max(process.stepped_at, process.frozen_at)
         if not process.alive or process.frozen or touched_at > self.loop.now - passed + 1e-3:
