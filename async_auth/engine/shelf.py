@@ -153,10 +153,17 @@ class Shelf:
             if isinstance(verdict, Newer):
                 return verdict, self._session(self._read(told))
         record = await self._record()
-        if record is None:
-            if stored and self._damage is None and await self._lost():
+        if record is None and stored and self._damage is None and await self._removed() is False:
+            # Whoever signs in takes the mark of a sign-out away: that is no loss either.
+            record = await self._record()
+            if record is None and self._damage is None:
+                logger.warning(
+                    "What was stored under %r is gone, and nobody removed it; it is saved again.",
+                    self.key,
+                )
                 # Whoever saves it first again may be ahead of us.
                 return Proceed(0), None
+        if record is None:
             # A record that was damaged is no sign-out by anybody.
             gone = stored and self._damage is None
             return reconcile(session, None, None, stored=gone), None
@@ -269,16 +276,6 @@ class Shelf:
             return up_to is None or record.generation <= up_to
         by, displaced = self._displaced or ("", frozenset())
         return by == sign_in_id and record.sign_in_id in displaced
-
-    async def _lost(self) -> bool:
-        """Say whether the store has lost its data, rather than somebody has signed out."""
-        lost = await self._removed() is False
-        if lost:
-            logger.warning(
-                "What was stored under %r is gone, and nobody removed it; it is saved again.",
-                self.key,
-            )
-        return lost
 
     async def _removed(self) -> bool | None:
         """Say whether somebody removed the record that is missing; `None` if nobody knows."""

@@ -418,3 +418,15 @@ async def test_what_the_store_has_lost_is_saved_only_if_nobody_was_faster(
     await shelf.save(later(session, 3), expected=None)
     with pytest.raises(Conflict):
         await shelf.save(session, expected=found[0].expected)
+
+
+async def test_who_signs_in_takes_the_mark_of_a_sign_out_away(shelf, session, faulty_store):
+    """Between the look and the question whether it was removed: the session is gone all the same."""
+
+    async def removed(_):
+        await faulty_store.inner.save("default", record_of(5, "two"), expected=None)
+        return False
+
+    faulty_store.removed = removed
+
+    assert (Gone(), None) == await shelf.look(session, stored=True)
