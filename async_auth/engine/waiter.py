@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextvars import Context
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextvars import Context, copy_context
 
 Callback = Callable[["Waiter"], object]
 
@@ -24,7 +24,14 @@ class Waiter:
         loop: The event loop that it waits in.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop")
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_callback",
+        "_cancelled",
+        "_context",
+        "_loop",
+        "_woken",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
         # Read by asyncio's tasks, by this name; a method would cost each of them a call.
@@ -35,6 +42,8 @@ class Waiter:
         self._context: Context | None = None
         #: With what message, once it was cancelled.
         self._cancelled: tuple[object, ...] | None = None
+        #: Whether it was woken, perhaps for nothing, since the wait has begun.
+        self._woken = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -42,14 +51,23 @@ class Waiter:
         return self._loop
 
     def __await__(self) -> Generator[Waiter, None, None]:
-        self._asyncio_future_blocking = True
+        self._asyncio_future_blocking, self._woken = True, False
         yield self
 
     # What tasks ask of a future.
 
     def add_done_callback(self, callback: Callback, *, context: Context | None = None) -> None:
-        """Have *callback* called in *context*, once, when it is woken or cancelled."""
-        self._callback, self._context = callback, context
+        """Have *callback* called in *context*, or a copy of the current one, when it is woken."""
+        self._callback = callback
+        self._context = copy_context() if context is None else context
+
+    def done(self) -> bool:
+        """
+        Say whether nobody waits, or whoever does is about to go on.
+
+        Asked by those who look at other tasks, such as anyio's `wait_all_tasks_blocked()`.
+        """
+        return self._woken or self._callback is None
 
     def result(self) -> None:
         """
@@ -71,7 +89,7 @@ class Waiter:
         return True
 
 
-def wake(waiters: Iterable[Waiter], call_soon: Callable[..., object]) -> None:
+def wake(waiters: Collection[Waiter], call_soon: Callable[..., object]) -> None:
     """
     Let them go on soon, in this order.
 
@@ -82,6 +100,8 @@ def wake(waiters: Iterable[Waiter], call_soon: Callable[..., object]) -> None:
     Raises:
         RuntimeError: Their loop was closed.
     """
+    for waiter in waiters:
+        waiter._woken = True  # noqa: SLF001
     left = iter(waiters)
     call_soon(_let_go_on, left)
     # Once more, for whoever is left: a Ctrl-C may strike between the loop's taking a callback and

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 
+import anyio
 import pytest
 
 from async_auth.engine.waiter import Waiter, wake, wake_all
@@ -247,6 +248,40 @@ def test_everybody_is_woken_in_his_own_loop():
     standing.close()
 
     assert [("elsewhere", "elsewhere"), ("later", "later")] == woken
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_others_can_see_whether_a_task_waits(cancelled):
+    """It does until somebody has woken or cancelled it, and not from when it goes on."""
+    waiter, woken, loop = here(), [], asyncio.get_running_loop()
+    assert waiter.done()
+    (task,) = await started([waiter], woken)
+
+    assert not waiter.done()
+    await anyio.wait_all_tasks_blocked()
+    assert not task.done()
+    if cancelled:
+        task.cancel()
+    else:
+        wake((waiter,), loop.call_soon)
+    assert waiter.done()
+    await asyncio.wait({task})
+    assert waiter.done()
+
+    assert ([] if cancelled else [(0, 0)]) == woken
+
+
+async def test_a_callback_without_a_context_is_called_in_the_one_that_gave_it():
+    """As a future does; tasks always name theirs."""
+    waiter, called = here(), []
+    token = WHO.set("caller")
+    waiter.add_done_callback(lambda _: called.append(WHO.get()))
+    WHO.reset(token)
+
+    wake((waiter,), asyncio.get_running_loop().call_soon)
+    await asyncio.sleep(0)
+
+    assert ["caller"] == called
 
 
 async def test_tasks_written_in_python_can_wait_as_well():
