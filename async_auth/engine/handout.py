@@ -94,16 +94,12 @@ class Handout:
             rejected: The one that was refused.
             waited: The flight that was waited for already, and the id of the sign-in then.
         """
-        if self.state.pinned is not None:
-            return self.state.pinned
         refused = self._refused_generation(rejected)
         begun, flown = self._sign_in_id(), False
         if waited is not None:
             flight, begun = waited
-            flown = flight.done
-            if flown:
-                self._after(flight)
-        while (session := self.state.session) is not None:
+            flown = self._has_ended(flight)
+        while self.state.pinned is None and (session := self.state.session) is not None:
             self._same_sign_in(begun)
             lifecycle, now = self.state.lifecycle, self.clock.now()
             left = lifecycle.left(now)
@@ -117,11 +113,18 @@ class Handout:
             if self._too_long(flight, left):
                 return self._token()
             await flight.wait(news=True)
-            if flight.done:
-                flown = True
-                self._after(flight)
+            flown = self._has_ended(flight) or flown
+        if self.state.pinned is not None:
+            # Whatever has become of the session, unless that was the manager's end.
+            return self._token()
         self._nobody()
         raise AuthSessionMissing
+
+    def _has_ended(self, flight: Flight[Session]) -> bool:
+        """Say whether a flight has ended; raise what ended it if that leaves no token to give."""
+        if flight.done and self.state.pinned is None:
+            self._after(flight)
+        return flight.done
 
     async def session(self) -> Session | None:
         """Return the session; one within its margin is refreshed first, while there is time."""

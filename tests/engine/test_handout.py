@@ -343,6 +343,25 @@ async def pinned(manager, server):
     manager.set_auth("service")
 
 
+async def pinned_and_fails(manager, server):
+    """A token is pinned, and the server cannot be reached."""
+    manager.set_auth("service")
+    server.down = True
+
+
+async def pinned_and_signed_out(manager, server):
+    """A token is pinned, which the user's going does not change."""
+    del server
+    manager.set_auth("service")
+    await manager.sign_out()
+
+
+async def pinned_and_closed(manager, server):
+    """A token is pinned, and then the program ends."""
+    manager.set_auth("service")
+    await closed(manager, server)
+
+
 async def succeeds(manager, server):
     """Nothing happens."""
 
@@ -358,6 +377,9 @@ async def succeeds(manager, server):
         (replaced, AuthSessionMissing),
         (closed, ManagerClosed),
         (pinned, 0),
+        (pinned_and_fails, 0),
+        (pinned_and_signed_out, 0),
+        (pinned_and_closed, ManagerClosed),
     ],
 )
 async def test_whoever_finds_a_flight_up_gets_what_its_first_caller_gets(
