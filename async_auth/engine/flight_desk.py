@@ -1,7 +1,7 @@
 """What one flight may do to the session that it refreshes: a keeper, seen from the refresher.
 
 It knows which session the flight set out from and whether what it brings is still wanted; what is
-done then the keeper does. It starts nothing and waits for nothing.
+done then the keeper does. It starts nothing, and waits for nothing but news (`news()`).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ logger = logging.getLogger("async_auth.engine")
 
 
 class Desk(Protocol):
-    """Where a refresh reports, synchronously, while it holds the lock."""
+    """Where a refresh reports, synchronously, while it holds the lock, and hears before of news."""
 
     def stored(self) -> bool:
         """Say whether this sign-in was ever seen in the store."""
@@ -153,6 +153,9 @@ class Refresher:
         try:
             return await self._refresh(base, desk, own=own, look=look)
         except Overtaken as news:
+            if not desk.wanted():
+                # A sign-out came before the line was left.
+                raise AuthSessionMissing from None
             return news.session
 
     async def _refresh(self, base: Session, desk: Desk, *, own: bool, look: bool) -> Session:
@@ -285,12 +288,21 @@ class Refresher:
         """
         patience = self.ground.policy.lock_timeout
         hold = self.ground.lock.hold(self.shelf.key)
+        found: Session | None = None
         try:
             async with self.within(patience) as expire:
-                with self._heeding(desk, expire):
+
+                def leave(news: Session) -> None:
+                    nonlocal found
+                    # Kept: by the time that the line is left it may be gone again, or expired.
+                    found = news
+                    expire()
+
+                with self._heeding(desk, leave):
                     held = await hold.__aenter__()
         except TimeoutError as error:
-            found = None if desk is None else self._ahead(desk)
+            if found is None and desk is not None:
+                found = self._ahead(desk)
             if found is not None:
                 raise Overtaken(found) from None
             raise LockTimeout(
@@ -306,18 +318,18 @@ class Refresher:
                 logger.exception("The lock of session %r was not released", self.shelf.key)
 
     @contextmanager
-    def _heeding(self, desk: Desk | None, overtaken: Callable[[], None]) -> Iterator[None]:
-        """Call *overtaken*, while the body waits, once memory has what *desk* wants."""
+    def _heeding(self, desk: Desk | None, overtaken: Callable[[Session], None]) -> Iterator[None]:
+        """Call *overtaken*, while the body waits, with what *desk* wants once memory has it."""
         if desk is None:
             yield
             return
         listening: asyncio.Task[None] | None = None
 
         async def listen() -> None:
-            while self._ahead(desk) is None:
+            while (found := self._ahead(desk)) is None:
                 if not await desk.news():
                     return
-            overtaken()
+            overtaken(found)
 
         def begin() -> None:
             nonlocal listening

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import weakref
@@ -206,6 +207,75 @@ async def test_new_tokens_free_those_who_wait(pair, server, store, clock, settle
         # Nobody of ours is in the line any more.
         assert not two._keeper.busy  # noqa: SLF001
 
+    assert [] == server.requests
+
+
+class SlowToLeave:
+    """A lock that somebody else has, and that takes its time when a wait for it is cancelled."""
+
+    def __init__(self):
+        self.left = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def hold(self, key):
+        """Wait for ever."""
+        try:
+            await asyncio.Event().wait()
+            yield key
+        finally:
+            await self.left.wait()
+
+
+class Outcomes(list):
+    """Observe how refreshes end."""
+
+    def refreshing(self, key, *, trigger, failures):
+        """Watch every one."""
+        del key, trigger, failures
+        return self
+
+    running = contextlib.nullcontext
+
+    def ended(self, outcome, error):
+        """Note it."""
+        del error
+        self.append(outcome)
+
+
+@pytest.mark.parametrize("meanwhile, outcome", [("expired", "adopted"), ("ended", "missing")])
+async def test_whoever_leaves_the_line_says_why(
+    make_manager, server, store, clock, settle, watch, meanwhile, outcome
+):
+    """Not that he has waited for too long, whatever becomes of the new token until he has left."""
+    lock = SlowToLeave()
+    manager = make_manager(store=store, lock=lock, auto_refresh=False)
+    await manager.adopt(server.sign_in())
+    await settle()
+    outcomes = Outcomes()
+    manager.observe(outcomes)
+    seen = watch(manager)
+    found = await store.load("default")
+    session = {**found.session, "refresh_token": "refresh-ann-9"}
+    session["expires_at"] = manager.session.expires_at + 10
+    refresh = asyncio.ensure_future(manager.refresh_session())
+    await settle()
+    await store.save("default", attrs.evolve(found, generation=2, session=session), expected=1)
+    await settle()
+    if meanwhile == "expired":
+        clock.advance_to(session["expires_at"])
+    else:
+        await store.delete("default", expected=2)
+    await settle()
+    lock.left.set()
+
+    if meanwhile == "expired":
+        assert 2 == (await refresh).generation
+    else:
+        with pytest.raises(AuthSessionMissing):
+            await refresh
+    await settle()
+    assert [outcome] == outcomes
+    assert RefreshFailed not in kinds(seen())
     assert [] == server.requests
 
 
