@@ -134,6 +134,9 @@ class FileStore:
         Say of a key without a record whether it was removed, and not set aside by somebody.
 
         One that is there again, since it was looked for, was not removed either.
+
+        Raises:
+            StoreError: The file cannot be looked for.
         """
         return await file_threads.run(self._file(key).removed)
 

@@ -40,7 +40,7 @@ from async_auth.stores.losses import Losses
 from async_auth.stores.os_errors import store_error
 from async_auth.stores.replacing import replace_file
 from async_auth.stores.session_file import guard, remove_leftovers
-from async_auth.stores.threads import FileThreads, file_threads
+from async_auth.stores.threads import FileThreads
 
 logger = getLogger("async_auth.stores")
 
@@ -194,8 +194,15 @@ class KeyringStore:
         await keyring_threads.run(partial(self._then_tell, key, work))
 
     async def removed(self, key: str) -> bool:
-        """Say of a key without a record whether it was removed, and not set aside by somebody."""
-        return not await file_threads.run(self._entry(key).lost)
+        """
+        Say of a key without a record whether it was removed, and not set aside by somebody.
+
+        One that is there again, since it was looked for, was not removed either.
+
+        Raises:
+            StoreError: The keyring cannot be read.
+        """
+        return await keyring_threads.run(self._entry(key).removed)
 
     def watch(self, key: str) -> AsyncIterator[Record | None]:
         """

@@ -197,19 +197,30 @@ class KeyringEntry:
             UnreadableRecord: It is no record, or is gone because it was none.
             StoreError: The keyring does not work.
         """
-        secret = self.vault.get(self.name)
+        secret, lost = self.vault.get(self.name), False
         if secret is None:
             with guard(self.vault.folder, timeout=KEYRING_TIMEOUT):
-                secret = self._settle()
+                secret, lost = self._settle(), self.lost()
         if secret is not None:
             return parse_record(bytes_of(secret))
-        if not self.lost():
+        if not lost:
             return None
         raise UnreadableRecord("it was set aside")
 
     def lost(self) -> bool:
         """Say whether the entry, if it is not there, was set aside and not removed."""
         return self.losses.lost(self.name)
+
+    def removed(self) -> bool:
+        """
+        Say whether the entry is not there, and was not set aside either.
+
+        Raises:
+            StoreError: The keyring does not work.
+        """
+        # While nobody can set it aside, or store it again, between the two looks.
+        with guard(self.vault.folder, timeout=KEYRING_TIMEOUT):
+            return self._settle() is None and not self.lost()
 
     def replace(self, record: Record, *, expected: int | None) -> None:
         """

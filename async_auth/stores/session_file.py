@@ -199,9 +199,15 @@ class SessionFile:
         return self.losses.lost(self.path.name)
 
     def removed(self) -> bool:
-        """Say whether the file is not there, and was not set aside either."""
-        # In this order: who stores it again takes the mark away after that.
-        return not self.lost() and not self.path.exists()
+        """
+        Say whether the file is not there, and was not set aside either.
+
+        Raises:
+            StoreError: It cannot be known, or the folder is gone.
+        """
+        # While nobody can set it aside, or store it again, between the two looks.
+        with guard(self.path.parent):
+            return self.content() is None and not self.lost()
 
     def _read_guarded(self) -> Record | None:
         """Read while no writer can come between, so that a good file is never set aside."""

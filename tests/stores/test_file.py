@@ -546,3 +546,12 @@ async def test_what_is_stored_again_was_not_removed(tmp_path, make_record):
     await store.save("key", make_record(1), expected=0)
 
     assert not await store.removed("key")
+
+
+async def test_a_folder_that_is_gone_does_not_say_that_anything_was_removed(tmp_path):
+    """Whoever asks whether somebody has signed out is told that nobody knows."""
+    store = FileStore(tmp_path / "sessions")
+    shutil.rmtree(tmp_path / "sessions")
+
+    with pytest.raises(StoreError, match="was its folder removed"):
+        await store.removed("key")

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 
+import attrs
 import pytest
 from keyring.backends import chainer, fail, null
 
@@ -19,8 +20,10 @@ from async_auth.stores import (
     keyring,
     keyring_entry,
 )
-from async_auth.stores.file_names import file_name
+from async_auth.stores.file_names import GUARD, file_name
+from async_auth.stores.flock import try_lock
 from async_auth.stores.keyring import NoUsableKeyring
+from async_auth.stores.losses import Losses
 from async_auth.stores.record_json import UnreadableRecord
 from async_auth.testing import MemoryKeyring
 
@@ -462,3 +465,36 @@ async def test_an_entry_that_is_no_text_is_set_aside(store, backend, caplog):
     (aside,) = store.set_aside
     assert {("tests", aside): f"{SECRET}\ud800"} == backend.entries
     assert SECRET not in caplog.text
+
+
+async def test_what_is_stored_again_was_not_removed(store, make_record):
+    """Somebody has set a record aside and stored it again, between another's look and question."""
+    assert await store.removed("key")
+    await store.save("key", make_record(1), expected=0)
+
+    assert not await store.removed("key")
+
+
+async def test_what_is_being_replaced_was_not_removed(store, backend, make_record):
+    """A keyring may remove an entry to replace it, and the writer may have died in between."""
+    await store.save("key", make_record(1), expected=0)
+    backend.entries["tests", f"{NAME}.next"] = backend.entries.pop(("tests", NAME))
+
+    assert not await store.removed("key")
+    assert 1 == (await store.load("key")).generation
+
+
+@pytest.mark.parametrize("question", ["removed", "peek"])
+def test_nobody_can_store_a_lost_entry_between_two_looks(store, question):
+    """Whether it is there and whether it was lost is asked with every writer kept out."""
+    folder, kept_out = store.lock.folder, []
+
+    class Watched(Losses):
+        def lost(self, name):
+            kept_out.append(try_lock(self.folder / GUARD) is None)
+            return super().lost(name)
+
+    entry = attrs.evolve(store._entry("key"), losses=Watched(folder))  # noqa: SLF001
+
+    assert (True if question == "removed" else None) is getattr(entry, question)()
+    assert [True] == kept_out
