@@ -22,6 +22,9 @@ REMOTE = frozenset({
     "ncpfs", "nfs", "nfs4", "orangefs", "smb3", "smbfs", "virtiofs",
 })  # fmt: skip
 
+#: What the type of a file system begins with that a program of this machine keeps.
+PROGRAMS = frozenset({"fuse", "fuseblk"})
+
 #: Options of a mount by which flock reaches no further than this machine: nfs(5), mount.cifs(8).
 LOCAL_LOCKS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "nobrl"})
 
@@ -52,7 +55,7 @@ class Mount:
     @property
     def silent(self) -> bool:
         """Whether the kernel may not see every change: it is not the only one to make them."""
-        return self.remote or self.kind.startswith("fuse.")
+        return self.remote or self.kind.partition(".")[0] in PROGRAMS
 
     @property
     def local_locks(self) -> str | None:

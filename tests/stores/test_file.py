@@ -8,13 +8,14 @@ import os
 import shutil
 import signal
 import stat
+import threading
 import time
 
 import attrs
 import pytest
 
 from async_auth.errors import Conflict, StoreError
-from async_auth.stores import FileStore, session_file
+from async_auth.stores import FileStore, mounts, reading, session_file
 from async_auth.stores.flock import try_lock
 
 SECRET = "hush-hush"
@@ -555,3 +556,31 @@ async def test_a_folder_that_is_gone_does_not_say_that_anything_was_removed(tmp_
 
     with pytest.raises(StoreError, match="was its folder removed"):
         await store.removed("key")
+
+
+@pytest.mark.parametrize("kind, here", [("ext4", True), ("nfs4", False), ("fuse", False)])
+async def test_only_a_local_file_is_read_in_the_event_loops_thread(
+    tmp_path, monkeypatch, make_record, kind, here
+):
+    """Elsewhere to open it already may mean to wait for a server, or a program."""
+    table = tmp_path / "mountinfo"
+    table.write_text(f"1 0 0:1 / / rw - {kind} disk rw,local_lock=all\n")
+    monkeypatch.setattr(mounts, "TABLE", table)
+    monkeypatch.setattr(reading, "NOWAIT", 0)
+    readers, read = [], os.preadv
+
+    def preadv(*arguments):
+        readers.append(threading.current_thread())
+        return read(*arguments)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    store = FileStore(tmp_path / "sessions")
+    await store.save("key", make_record(1), expected=0)
+    readers.clear()
+
+    assert 1 == (await store.load("key")).generation
+    watch = store.watch("key")
+    assert 1 == (await anext(watch)).generation
+    await watch.aclose()
+
+    assert ([threading.current_thread()] * 2 if here else []) == readers

@@ -19,6 +19,8 @@ TABLE = r"""
 35 30 0:45 / /home/ann/scratch rw - tmpfs tmpfs rw
 36 22 0:46 / /old rw - ext4 /dev/vdb rw
 37 22 0:47 / /mnt rw - fuse.sshfs ann@files:/ rw
+38 22 0:48 / /plain rw - fuse portal rw
+39 22 0:49 / /disk rw - fuseblk /dev/sdb1 rw
 not a line
 1 2 3 - short
 """
@@ -35,6 +37,8 @@ not a line
         ("/host", "9p", True, True, "9p"),
         ("/crypt/a", "fuse.gocryptfs", False, True, None),
         ("/mnt/a", "fuse.sshfs", True, True, None),
+        ("/plain/a", "fuse", False, True, None),
+        ("/disk/a", "fuseblk", False, True, None),
         # Mounted over: the later one is what is seen.
         ("/old/a", "ext4", False, False, None),
     ],
