@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
+
 from async_auth import RefreshPolicy, Session, SessionManager, Status
 from async_auth.engine.runtime import Runtime
 from async_auth.ports import Record
@@ -16,6 +18,8 @@ LIFE = 4 * 3600.0
 DAY = 24 * 3600.0
 
 
+# Under load it takes longer than a hang is waited for.
+@pytest.mark.timeout(300)
 async def test_ten_thousand_sessions_stay_fresh_for_a_day_with_an_outage(
     clock, server, tiny_provider
 ):
