@@ -50,7 +50,7 @@ class FlightDesk:
         """
         Return what memory has by now, if that is a newer generation of the same sign-in.
 
-        Or the same one with another refresh token, which counts instead: see `Keeper.mend`.
+        Or the same one with another refresh token, which counts instead: see `Mender.mend`.
         """
         session = self.keeper.state.session
         if session is None or not (self.own and self.keeper.state.is_current(self.base)):
@@ -107,4 +107,4 @@ class FlightDesk:
         self, error: StoreError, *, uncleared: str | None = None, up_to: int | None = None
     ) -> None:
         """Tell of it; an ended sign-in is cleared later."""
-        self.keeper.store_failed(error, uncleared=uncleared, up_to=up_to)
+        self.keeper.mender.failed(error, uncleared=uncleared, up_to=up_to)

@@ -183,7 +183,7 @@ class Household:
 
         async def mend() -> None:
             for keeper in left:
-                await keeper.mend()
+                await keeper.mender.mend()
 
         menders = min(MENDERS, len(keepers))
         with contextlib.suppress(TimeoutError):
@@ -254,7 +254,7 @@ class Household:
         self.ground.broadcast.welcome(member.initial())
         damage = member.keeper.shelf.take_damage()
         if damage is not None:
-            member.keeper.store_failed(damage)
+            member.keeper.mender.failed(damage)
             member.keeper.flush()
         member.keeper.arm()
         if not self.closed:

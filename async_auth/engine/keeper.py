@@ -17,8 +17,10 @@ from typing import Any
 import attrs
 
 from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
+from async_auth.engine.debts import Debts
 from async_auth.engine.flight_desk import FlightDesk
 from async_auth.engine.ground import Ground
+from async_auth.engine.mender import Mender
 from async_auth.engine.observing import Observation, outcome_of
 from async_auth.engine.refresher import Refresher, temporary
 from async_auth.engine.scheduler import Timer
@@ -40,7 +42,6 @@ from async_auth.events import (
     Event,
     RefreshFailed,
     SignedOut,
-    StoreFailed,
     TokenRefreshed,
 )
 from async_auth.ports import Record, WatchableStore
@@ -79,12 +80,8 @@ class Keeper:
     _ticket: Ticket | None = attrs.field(init=False, default=None)
     #: Whether the timer was left off because nobody has used the session for so long.
     _resting: bool = attrs.field(init=False, default=False)
-    _mending: Timer | None = attrs.field(init=False, default=None)
-    _store_failures: int = attrs.field(init=False, default=0)
-    _unsaved: bool = attrs.field(init=False, default=False)
-    #: Ended sign-ins whose record is still in the store, each with its last generation, if only
-    #: that has ended.
-    _uncleared: dict[str, int | None] | None = attrs.field(init=False, default=None)
+    #: What the store has not taken; the mender keeps these.
+    debts: Debts | None = attrs.field(init=False, default=None)
     #: The sign-in that ended last by its user's or the server's word, and its last generation, if
     #: only that has ended. Somebody who has not heard of it may store it once more.
     _over: tuple[str, int | None] | None = attrs.field(init=False, default=None)
@@ -102,6 +99,11 @@ class Keeper:
         return Refresher(self.ground, self.shelf)
 
     @property
+    def mender(self) -> Mender:
+        """What is done when the store does not work."""
+        return Mender(self)
+
+    @property
     def refresh_at(self) -> float | None:
         """When the timer refreshes, perhaps in the past; `None` if it is left to the next call."""
         if self._resting or not self.ground.auto_refresh:
@@ -111,7 +113,7 @@ class Keeper:
     @property
     def damaged(self) -> bool:
         """Whether the store would not take something."""
-        return bool(self._unsaved or self._uncleared)
+        return self.debts is not None and self.debts.outstanding
 
     @property
     def busy(self) -> bool:
@@ -127,12 +129,13 @@ class Keeper:
                 # Its turn will not come; that loop may stand still only, and run again.
                 flight.settle(error=interrupted(self.state))
         self._flights = self._flying = self._landing = None
-        self._timer = self._ticket = self._mending = self._watcher = None
+        self._timer = self._ticket = self._watcher = None
+        self.mender.unbind()
         self.arm()
         if self._watching:
             self.watch()
         if self.damaged:
-            self._plan_mending()
+            self.mender.plan()
 
     # Telling.
 
@@ -375,9 +378,9 @@ class Keeper:
 
     def unbind(self) -> None:
         """Take the timers away, and stop watching."""
-        for timer in (self._timer, self._mending):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.mender.unbind()
         self._leave_queue()
         if self._pause is not None:
             self._pause.settle(error=interrupted(self.state))
@@ -386,7 +389,7 @@ class Keeper:
         watcher = self._watcher
         if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
             watcher.cancel()
-        self._timer = self._mending = self._watcher = None
+        self._timer = self._watcher = None
 
     # The session.
 
@@ -397,7 +400,7 @@ class Keeper:
         current = self.state.session
         if current is not None and not stored:
             self.shelf.displace(session, current.sign_in_id)
-        self._unsaved = not stored
+        self.mender.note(stored=stored)
         self.state.sign_in(session, order=order, stored=stored)
         self.later(self.event(event))
         self.arm()
@@ -407,9 +410,9 @@ class Keeper:
         current = self.state.session
         if current is not None and session.generation <= current.generation:
             return
-        self._unsaved = not stored
+        self.mender.note(stored=stored)
         if stored:
-            self._store_failures = 0
+            self.mender.works()
         self.state.refresh(session, stored=stored)
         self.later(self.event(TokenRefreshed))
         self._tell_changes(current, session)
@@ -434,14 +437,6 @@ class Keeper:
         for kind in kinds:
             self.later(self.event(kind))
 
-    def rewritten(self, failure: StoreError | None) -> None:
-        """Note that the current session was saved as it stands, or was not."""
-        if failure is None:
-            self._unsaved, self.state.stored = False, True
-        elif not isinstance(failure, Conflict):
-            self._unsaved = True
-            self.store_failed(failure)
-
     def end(
         self, reason: str, error: RefreshRejected | None = None, *, by_call: bool = False
     ) -> None:
@@ -462,13 +457,15 @@ class Keeper:
             self.state.sign_out()
         else:
             self.state.lose()
-        self._unsaved = False
+        # There is nothing left to save.
+        self.mender.note(stored=True)
         self.later(self.event(SignedOut, reason=reason))
         self.arm()
 
     def is_over(self, session: Session) -> bool:
         """Say whether *session* has ended here, and is only still, or again, in the store."""
-        over = [*(self._uncleared or {}).items(), *filter(None, [self._over])]
+        uncleared = {} if self.debts is None else self.debts.uncleared or {}
+        over = [*uncleared.items(), *filter(None, [self._over])]
         return self.shelf.is_displaced(session) or any(
             session.sign_in_id == sign_in_id and (up_to is None or session.generation <= up_to)
             for sign_in_id, up_to in over
@@ -612,10 +609,9 @@ class Keeper:
             # Somebody else was faster, and the store will tell of that.
             pass
         except StoreError as error:
-            self._unsaved = True
-            self.store_failed(error)
+            self.mender.not_saved(error)
         else:
-            self._saved(session)
+            self.mender.saved(session)
 
     async def _look_again(
         self, record: Record | None
@@ -631,7 +627,7 @@ class Keeper:
             verdict, found = await self.shelf.look(session, stored=True, told=record)
             failure = self.shelf.take_damage()
             if failure is not None:
-                self.store_failed(failure)
+                self.mender.failed(failure)
             if self.state.session is session:
                 return verdict, found, session
         return None, None, None
@@ -648,102 +644,6 @@ class Keeper:
             and record.generation == session.generation
             and record.sign_in_id == session.sign_in_id
         )
-
-    # The store, when it does not work.
-
-    def store_failed(
-        self, error: StoreError, *, uncleared: str | None = None, up_to: int | None = None
-    ) -> None:
-        """Tell of it and plan another try; see `refresher.Desk`."""
-        if uncleared is not None:
-            if self._uncleared is None:
-                self._uncleared = {}
-            self._uncleared[uncleared] = up_to
-        self._store_failures += 1
-        retry_at = self._plan_mending() if self.damaged else None
-        self.later(self.event(StoreFailed, error=error, retry_at=retry_at))
-
-    def _plan_mending(self) -> float:
-        ground = self.ground
-        # As for the back-off of a refresh: on a clock that was set back, and is not followed yet,
-        # it would be moved with the rest.
-        ground.scheduler.look()
-        pause = ground.policy.backoff(max(self._store_failures, 1), ground.random())
-        retry_at = self.state.clock.now() + pause
-        if self._mending is not None:
-            self._mending.cancel()
-        self._mending = ground.scheduler.call_at(retry_at, self._start_mending)
-        return retry_at
-
-    def _start_mending(self) -> None:
-        self._mending = None
-        if not self.state.closed and self.damaged:
-            self.run(self.mend(), name="async_auth store retry")
-
-    async def mend(self) -> None:
-        """Offer the store once more what it would not take."""
-        try:
-            async with self.refresher.holding():
-                await self._clear_ended()
-                await self._save_again()
-        except Exception as error:  # noqa: BLE001
-            # The lock or the store is a stranger's code; whatever it was, try again later.
-            failure = (
-                error
-                if isinstance(error, StoreError)
-                else StoreError(f"The session store does not work ({type(error).__name__}).")
-            )
-            self.store_failed(failure)
-        else:
-            self._store_failures = 0
-        finally:
-            self.flush()
-
-    async def _clear_ended(self) -> None:
-        for sign_in_id, up_to in list((self._uncleared or {}).items()):
-            await self.shelf.clear(sign_in_id, up_to=up_to)
-            if self._uncleared is not None:
-                self._uncleared.pop(sign_in_id, None)
-        if not self._uncleared:
-            self._uncleared = None
-
-    async def _save_again(self) -> None:
-        async with self.shelf.writing:
-            session = self.state.session
-            if not self._unsaved or session is None:
-                return
-            # From the generation before, so that one that is as new as ours is seen as well.
-            before = attrs.evolve(session, generation=session.generation - 1)
-            verdict, found = await self.shelf.look(before, stored=self.state.stored)
-            if self.state.session is not session:
-                return
-            match verdict:
-                case Proceed(expected):
-                    await self.shelf.save(session, expected=expected)
-                    self._saved(session)
-                case Newer() if found is not None and found.generation == session.generation:
-                    if found.refresh_token == session.refresh_token:
-                        await self.shelf.save(session, expected=found.generation)
-                        self._saved(session)
-                    else:
-                        # A forgiving server has given this generation to two. Who has stored it
-                        # got it later than we, for it found only what we had spent.
-                        self.amended(found)
-                        self._saved(found)
-                case Newer() if found is not None:
-                    self.refreshed(found, stored=True)
-                    self.arm()
-                case _:
-                    self.end("elsewhere")
-
-    def _saved(self, session: Session) -> None:
-        if self.state.session is session:
-            self._unsaved, self.state.stored = False, True
-        elif not self.state.is_current(session):
-            # Ended while it was written.
-            self.store_failed(
-                StoreError("The session ended while it was saved."), uncleared=session.sign_in_id
-            )
 
     def event(self, kind: type[Event], **facts: object) -> Event:
         """Return an event of this *kind* about the session as it is now."""

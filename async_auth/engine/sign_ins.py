@@ -123,7 +123,7 @@ class SignIns:
             self.keeper.signed_in(new, event, order=flight.order, stored=failure is None)
             failure = failure or self.shelf.take_damage()
             if failure is not None:
-                self.keeper.store_failed(failure)
+                self.keeper.mender.failed(failure)
         self.keeper.flush()
         flight.settle(new)
 
@@ -195,7 +195,7 @@ class SignIns:
             await self.shelf.save(session, expected=verdict.expected)
         except StoreError as error:
             failure = error
-        self.keeper.rewritten(failure)
+        self.keeper.mender.rewritten(failure)
 
     async def _store(self, session: Session) -> tuple[Session, StoreError | None]:
         new = attrs.evolve(
@@ -247,7 +247,7 @@ class SignIns:
         try:
             await self.shelf.clear(session.sign_in_id, up_to=up_to)
         except StoreError as error:
-            self.keeper.store_failed(error, uncleared=session.sign_in_id, up_to=up_to)
+            self.keeper.mender.failed(error, uncleared=session.sign_in_id, up_to=up_to)
             return error
         return None
 

@@ -18,6 +18,7 @@ from async_auth.engine import refresher as refresher_module
 from async_auth.engine.broadcast import Broadcast, EventStream
 from async_auth.engine.handout import Handout
 from async_auth.engine.keeper import FlightDesk, Keeper
+from async_auth.engine.mender import Mender
 from async_auth.engine.refresher import Refresher
 from async_auth.engine.scheduler import Scheduler
 from async_auth.engine.shelf import Shelf
@@ -256,9 +257,9 @@ def failed_save_forgotten():
     """A save that failed is not tried again; the next refresh may save what it gets."""
 
     def never(self):
-        self._mending = None
+        self.keeper.debts.timer = None
 
-    return patch.object(Keeper, "_start_mending", never)
+    return patch.object(Mender, "_start", never)
 
 
 def clock_set_back_unnoticed():
