@@ -45,7 +45,10 @@ KNOWN = {
         "new.access_token == old.access_token": OWN,
     },
     "engine/broadcast.py": {"streams[token]": NAMED, "streams.pop(token, None)": NAMED},
-    "engine/flight_desk.py": {"session.refresh_token == self.base.refresh_token": OWN},
+    "engine/flight_desk.py": {
+        "session.refresh_token == self.base.refresh_token": OWN,
+        "session.refresh_token != self.base.refresh_token": OWN,
+    },
     "engine/follower.py": {"rejected == session.access_token": OWN},
     "engine/handle.py": {"session.refresh_token == refresh_token": OWN},
     "engine/handout.py": {
@@ -60,6 +63,7 @@ KNOWN = {
         "self._flights[token]": OWN,
         "flights[token]": OWN,
     },
+    "engine/mender.py": {"found.refresh_token == session.refresh_token": OWN},
     "gotrue/failures.py": {"redact(code, secrets) == code": SHOWN},
     "integrations/aiohttp/client.py": {
         "authorization in headers": NAMED,
