@@ -10,32 +10,29 @@ import asyncio
 import contextlib
 import functools
 import logging
-import weakref
 from collections.abc import Coroutine
 from typing import Any
 
 import attrs
 
-from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
 from async_auth.engine.debts import Debts
 from async_auth.engine.flight_desk import FlightDesk
 from async_auth.engine.ground import Ground
 from async_auth.engine.mender import Mender
 from async_auth.engine.observing import Observation, outcome_of
+from async_auth.engine.reconciler import Reconciler
 from async_auth.engine.refresher import Refresher, temporary
 from async_auth.engine.scheduler import Timer
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import State
 from async_auth.engine.turnstile import Ticket
-from async_auth.engine.watching import follow
+from async_auth.engine.watching import Watcher
 from async_auth.errors import (
     AuthError,
     AuthSessionMissing,
-    Conflict,
     ManagerClosed,
     RefreshRejected,
-    StoreError,
     TemporaryError,
 )
 from async_auth.events import (
@@ -44,7 +41,7 @@ from async_auth.events import (
     SignedOut,
     TokenRefreshed,
 )
-from async_auth.ports import Record, WatchableStore
+from async_auth.ports import Record
 from async_auth.session import Session
 
 logger = logging.getLogger("async_auth.engine")
@@ -85,8 +82,8 @@ class Keeper:
     #: The sign-in that ended last by its user's or the server's word, and its last generation, if
     #: only that has ended. Somebody who has not heard of it may store it once more.
     _over: tuple[str, int | None] | None = attrs.field(init=False, default=None)
-    _watching: bool = attrs.field(init=False, default=False)
-    _watcher: asyncio.Task[None] | None = attrs.field(init=False, default=None)
+    #: Only if it was ever told to `watch()`.
+    _watcher: Watcher | None = attrs.field(init=False, default=None)
 
     @property
     def key(self) -> str:
@@ -129,10 +126,10 @@ class Keeper:
                 # Its turn will not come; that loop may stand still only, and run again.
                 flight.settle(error=interrupted(self.state))
         self._flights = self._flying = self._landing = None
-        self._timer = self._ticket = self._watcher = None
+        self._timer = self._ticket = None
         self.mender.unbind()
         self.arm()
-        if self._watching:
+        if self._watcher is not None:
             self.watch()
         if self.damaged:
             self.mender.plan()
@@ -310,6 +307,12 @@ class Keeper:
                 self._flights = {}
             self._flights.setdefault(refresh_token, flight)
 
+    def look_again(self) -> None:
+        """Tell the flights that memory may have what they are about to fetch."""
+        # Whose lock is a dead process's need not wait for its lease.
+        for flight in (self._flights or {}).values():
+            flight.look_again()
+
     def dismiss(self, error: Exception, *, own_only: bool = False) -> None:
         """
         Give everyone who waits for a flight the error now.
@@ -386,10 +389,9 @@ class Keeper:
             self._pause.settle(error=interrupted(self.state))
             self._pause = None
         self.shelf.unbind()
-        watcher = self._watcher
-        if watcher is not None and watcher.get_loop() is asyncio.get_running_loop():
-            watcher.cancel()
-        self._timer = self._watcher = None
+        if self._watcher is not None:
+            self._watcher.stop()
+        self._timer = None
 
     # The session.
 
@@ -557,17 +559,9 @@ class Keeper:
 
     def watch(self) -> None:
         """Follow what others store, in this loop and in every one to come."""
-        self._watching = True
-        store, ground = self.shelf.store, self.ground
-        if isinstance(store, WatchableStore):
-            clock, policy, random = ground.clock, ground.policy, ground.random
-            work = follow(
-                store,
-                self.key,
-                weakref.WeakMethod(self.noticed),
-                pause=lambda failures: clock.sleep(policy.backoff(failures, random())),
-            )
-            self._watcher = ground.runtime.spawn(work, name="async_auth watcher", endless=True)
+        if self._watcher is None:
+            self._watcher = Watcher(self.ground, self.shelf)
+        self._watcher.start(self.noticed)
 
     async def noticed(self, record: Record | None) -> None:
         """
@@ -576,74 +570,8 @@ class Keeper:
         Raises:
             StoreError: The store cannot be read.
         """
-        session = self.state.session
-        if session is None or not self._follows() or self._as_stored(session, record):
-            return
-        async with self.shelf.writing:
-            # By now it may hold something else, and so may the memory.
-            verdict, found, session = await self._look_again(record)
-            if session is None:
-                return
-            match verdict:
-                case Newer() if found is not None:
-                    # One that has expired is the business of the next refresh, which begins
-                    # with it: taken over here, it would look like a server that repeats itself.
-                    if found.expires_at is None or found.expires_at > self.state.clock.now():
-                        self.refreshed(found, stored=True)
-                        self.arm()
-                        # Whose lock is a dead process's need not wait for its lease.
-                        for flight in (self._flights or {}).values():
-                            flight.look_again()
-                case Gone():
-                    self.end("elsewhere")
-                    self.dismiss(AuthSessionMissing(), own_only=True)
-                case Proceed(expected) if expected != session.generation:
-                    # It has lost what was written last, or all.
-                    await self._restore(session, expected or 0)
-        self.flush()
-
-    async def _restore(self, session: Session, expected: int) -> None:
-        try:
-            await self.shelf.save(session, expected=expected)
-        except Conflict:
-            # Somebody else was faster, and the store will tell of that.
-            pass
-        except StoreError as error:
-            self.mender.not_saved(error)
-        else:
-            self.mender.saved(session)
-
-    async def _look_again(
-        self, record: Record | None
-    ) -> tuple[Verdict | None, Session | None, Session | None]:
-        """
-        Return what the store means, what it has that is newer, and for which session.
-
-        Args:
-            record: What it has told. If that is newer it is enough: of what may have come after
-                it the store tells as well.
-        """
-        while (session := self.state.session) is not None and self._follows():
-            verdict, found = await self.shelf.look(session, stored=True, told=record)
-            failure = self.shelf.take_damage()
-            if failure is not None:
-                self.mender.failed(failure)
-            if self.state.session is session:
-                return verdict, found, session
-        return None, None, None
-
-    def _follows(self) -> bool:
-        # What was never in the store is not ended by its absence.
-        return self.state.stored and not self.state.closed
-
-    @staticmethod
-    def _as_stored(session: Session, record: Record | None) -> bool:
-        # Most often it is our own write that we hear of.
-        return (
-            record is not None
-            and record.generation == session.generation
-            and record.sign_in_id == session.sign_in_id
-        )
+        # Whoever watches holds on to this method's owner alone, and weakly.
+        await Reconciler(self).noticed(record)
 
     def event(self, kind: type[Event], **facts: object) -> Event:
         """Return an event of this *kind* about the session as it is now."""

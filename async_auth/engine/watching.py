@@ -1,20 +1,63 @@
-"""Listening to a store that tells of what others write; what that means is the keeper's business.
+"""Listening to a store that tells of what others write; what that means others say.
 
 It promises to go on through whatever a stranger's store raises, and to keep nobody alive.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import weakref
 from collections.abc import Awaitable, Callable
 
-from async_auth.engine.shelf import store_error
+import attrs
+
+from async_auth.engine.ground import Ground
+from async_auth.engine.shelf import Shelf, store_error
 from async_auth.ports import Record, WatchableStore
 
 logger = logging.getLogger("async_auth.engine")
 
 Notice = Callable[[Record | None], Awaitable[None]]
+
+
+@attrs.define(eq=False)
+class Watcher:
+    """
+    Who listens for one session, in one event loop after the other.
+
+    Args:
+        ground: What the session shares with others.
+        shelf: The session in the store.
+    """
+
+    ground: Ground
+    shelf: Shelf
+    _task: asyncio.Task[None] | None = attrs.field(init=False, default=None)
+
+    def start(self, notice: Notice) -> None:
+        """
+        Listen in this loop from now on, if the store tells of anything.
+
+        Args:
+            notice: The method of an object, which is told, and is not kept alive.
+        """
+        store, ground = self.shelf.store, self.ground
+        if isinstance(store, WatchableStore):
+            clock, policy, random = ground.clock, ground.policy, ground.random
+            work = follow(
+                store,
+                self.shelf.key,
+                weakref.WeakMethod(notice),
+                pause=lambda failures: clock.sleep(policy.backoff(failures, random())),
+            )
+            self._task = ground.runtime.spawn(work, name="async_auth watcher", endless=True)
+
+    def stop(self) -> None:
+        """Listen no more; what listens in another loop ends with that."""
+        task, self._task = self._task, None
+        if task is not None and task.get_loop() is asyncio.get_running_loop():
+            task.cancel()
 
 
 async def follow(
