@@ -14,66 +14,23 @@ from typing import Any, ClassVar, Self
 
 from async_auth.engine import arguments
 from async_auth.engine.broadcast import EventStream
-from async_auth.engine.census import Census, count
 from async_auth.engine.handout import Handout, flight_up
-from async_auth.engine.household import Household
 from async_auth.engine.member import Member
 from async_auth.engine.refresher import too_busy
 from async_auth.engine.sign_in_once import SignInOnce
 from async_auth.engine.sign_ins import SignIns
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.startable import Startable
+from async_auth.engine.use import Use, leave
+from async_auth.engine.view import SessionView
 from async_auth.errors import AuthSessionMissing, ConfigurationError, ManagerClosed
 from async_auth.events import Event, SignedIn
 from async_auth.http_messages import Request, Response
-from async_auth.ports import Clock, Provider, RefreshLock, RefreshObserver, SessionStore
-from async_auth.session import AccessToken, Session, Status
+from async_auth.ports import Provider, RefreshObserver
+from async_auth.session import AccessToken, Session
 
 
-class Use:
-    """
-    One call at work with a session, as an `async with`: it stays in memory meanwhile.
-
-    Args:
-        home: Where the session lives.
-        member: Its place there.
-        loaded: Whether the call begins with what is stored.
-    """
-
-    __slots__ = ("_home", "_loaded", "_member")
-
-    def __init__(self, home: Household, member: Member, *, loaded: bool = True):
-        self._home = home
-        self._member = member
-        self._loaded = loaded
-
-    async def __aenter__(self) -> Member:
-        member = self._member
-        member.users += 1
-        try:
-            if self._loaded:
-                await self._home.enter(member)
-                member.keeper.awake()
-            else:
-                self._home.settle_in()
-        except BaseException:
-            leave(self._home, self._member)
-            raise
-        return member
-
-    async def __aexit__(self, *_: object) -> None:
-        # No await in here: it also runs, whole, when a destroyed coroutine is closed.
-        leave(self._home, self._member)
-
-
-def leave(home: Household, member: Member) -> None:
-    """Say that one call fewer is at work with a session."""
-    member.users -= 1
-    if not member.users:
-        home.keeping.unused(member)
-
-
-class SessionHandle(Startable):
+class SessionHandle(SessionView, Startable):
     """
     The members that a `SessionManager` and a pool's `PooledSession` have in common.
 
@@ -86,14 +43,7 @@ class SessionHandle(Startable):
     #: Whether reading its events uses the session, as any call does.
     _insistent: ClassVar[bool] = False
 
-    key: str
-    _home: Household
-
     # Where the session is.
-
-    def _found(self) -> Member | None:
-        """Return the session's place in memory, if it has one."""
-        raise NotImplementedError
 
     def _made(self) -> Member:
         """
@@ -104,54 +54,8 @@ class SessionHandle(Startable):
         """
         raise NotImplementedError
 
-    @property
-    def _closed(self) -> bool:
-        """Whether `aclose()` was called."""
-        raise NotImplementedError
-
     def _using(self) -> Use:
         return Use(self._home, self._made())
-
-    @property
-    def store(self) -> SessionStore:
-        """Where the session is kept."""
-        return self._home.ground.store
-
-    @property
-    def clock(self) -> Clock:
-        """What time it is for the session."""
-        return self._home.ground.clock
-
-    # What it says without I/O.
-
-    @property
-    def session(self) -> Session | None:
-        """The session in memory, expired or not. No I/O."""
-        member = self._found()
-        return None if member is None else member.state.session
-
-    @property
-    def status(self) -> Status:
-        """The session's status. No I/O; SIGNED_OUT until it is started."""
-        if self._closed:
-            return Status.CLOSED
-        member = self._found()
-        return Status.SIGNED_OUT if member is None else member.state.status
-
-    @property
-    def token_at_hand(self) -> AccessToken | None:
-        """The pinned token, else the session's if it has not expired. No I/O, no refresh."""
-        member = self._found()
-        token = None if member is None else member.state.token
-        now = self._home.ground.clock.now()
-        if token is None or token.expires_at is None or token.expires_at > now:
-            return token
-        return None
-
-    @property
-    def lock(self) -> RefreshLock:
-        """Who may refresh the session."""
-        return self._home.ground.lock
 
     @property
     def provider(self) -> Provider:
@@ -164,42 +68,6 @@ class SessionHandle(Startable):
         """
         return self._made().keeper.shelf.provider
 
-    def __repr__(self) -> str:
-        session = self.session
-        generation = "" if session is None else f", generation {session.generation}"
-        count = self._home.ground.broadcast.count(self.key)
-        return (
-            f"<{type(self).__name__} {self.key!r}: {self.status.value}{generation}, "
-            f"{count} subscriber{'' if count == 1 else 's'}>"
-        )
-
-    def to_html(self, kind: str | None = None) -> str:
-        """
-        Return what a notebook shows: status, life and next refresh, the last events. No I/O.
-
-        It has no script, takes its colours from the page, and shows no token and no e-mail address.
-
-        Args:
-            kind: What is shown as the kind of object; by default the class's name.
-        """
-        from async_auth.notebook import cards, markup
-
-        ground, member = self._home.ground, self._found()
-        card = cards.session_card(
-            kind or type(self).__name__,
-            self.key,
-            self.status,
-            self.session,
-            now=ground.clock.now(),
-            plan=None if self._closed or member is None else member.plan(),
-            # A copy first: another thread may be told of something meanwhile.
-            recent=[told for told in list(ground.broadcast.recent) if told.key == self.key],
-        )
-        return markup.html_of(card)
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
     def observe(self, observer: RefreshObserver | None) -> None:
         """
         Tell *observer* of every refresh that begins from now on; `None`: nobody any more.
@@ -210,16 +78,6 @@ class SessionHandle(Startable):
             ConfigurationError: Somebody else is told already.
         """
         self._home.observe(observer)
-
-    def census(self) -> Census:
-        """Count the session in memory by its status: one, or none. No I/O; from any thread."""
-        member = None if self._closed else self._found()
-        ground = self._home.ground
-        return count(
-            () if member is None else (member.state,),
-            now=ground.clock.now(),
-            active_for=ground.active_for,
-        )
 
     def events(self, *, buffer: int = 256) -> EventStream:
         """
