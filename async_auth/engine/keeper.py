@@ -1,7 +1,8 @@
 """The inside of a manager: the session in memory, its flights, its timer, and what is told.
 
 It starts the tasks that change the session and is the only one who changes it. It never waits
-for a caller and no caller's task runs any of its work.
+for a caller and no caller's task runs any of its work. What is done about a store that does not
+work is the `Mender`'s, what others have stored the `Reconciler`'s.
 """
 
 from __future__ import annotations

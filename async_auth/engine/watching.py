@@ -1,4 +1,4 @@
-"""Listening to a store that tells of what others write; what that means others say.
+"""Listening to a store that tells of what others write; `Reconciler` knows what that means.
 
 It promises to go on through whatever a stranger's store raises, and to keep nobody alive.
 """
