@@ -76,7 +76,12 @@ class FlightDesk:
 
     def answered(self, session: Session) -> Session:
         """Number the server's answer."""
-        generation = max(self.keeper.state.generation, self.base.generation) + 1
+        state = self.keeper.state
+        # By what others know of this sign-in as well: a token that a server has given to two must
+        # not count for more with who has seen more sign-ins.
+        own = state.session if self.own and state.is_current(self.base) else None
+        known = state.generation if own is None else own.generation
+        generation = max(known, self.base.generation) + 1
         sign_in_id = self.base.sign_in_id if self.own else new_sign_in_id()
         session = attrs.evolve(session, generation=generation, sign_in_id=sign_in_id)
         self.flight.answer = session

@@ -368,11 +368,13 @@ class Keeper:
                 flight.task.cancel()
 
     async def land(self) -> None:
-        """Let requests that were sent finish and store."""
+        """Let requests that were sent finish and store, and tell what came of it."""
         tasks = set(self._landing or ())
         tasks.update(flight.task for flight in self._flying or () if flight.task is not None)
         if tasks:
             await asyncio.wait(tasks)
+        # One that is torn while it lets go of the lock may be done before it is told of.
+        self.flush()
 
     def pause(self) -> Flight[None]:
         """Return where those wait who wait for nothing but time."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import attrs
 import pytest
 
 from async_auth import (
     AuthSessionMissing,
+    ManagerClosed,
     RefreshRejected,
     SignedIn,
     SignedOut,
     Status,
     TokenRefreshed,
 )
+from async_auth.stores import MemoryStore
 from async_auth.stores.memory_lock import MemoryLock
 
 
@@ -445,3 +448,55 @@ async def test_a_new_process_after_a_sign_in_elsewhere_signs_in_over_it(
         await one.refresh_session()
     assert [TokenRefreshed] * 3 + [SignedOut] == kinds(seen())
     assert SignedIn not in kinds(seen())
+
+
+class ClingingLock:
+    """Gives itself to whoever asks, and lets go when it is told to."""
+
+    def __init__(self):
+        self.free = asyncio.Event()
+        self.leaving = asyncio.Event()
+
+    @asynccontextmanager
+    async def hold(self, key):
+        """See `RefreshLock`."""
+        yield
+        self.leaving.set()
+        await self.free.wait()
+
+
+async def test_what_a_refresh_found_is_told_though_a_close_tears_it(make_manager, server):
+    """It was still letting go of the lock, and is done before the close has looked at it."""
+    store, lock = MemoryStore(), ClingingLock()
+    one, two = (make_manager(store=store, lock=lock, auto_refresh=False) for _ in range(2))
+    lock.free.set()
+    await one.adopt(server.sign_in())
+    await two.start()
+    newer = await one.refresh_session()
+    lock.free.clear()
+    lock.leaving.clear()
+    stream = two.events()
+    call = asyncio.ensure_future(two.get_token(rejected=two.session.access_token))
+    await lock.leaving.wait()
+    await two.aclose()
+    with pytest.raises(ManagerClosed):
+        await call
+
+    assert newer == two.session
+    assert ["INITIAL_SESSION", "TOKEN_REFRESHED"] == [event.name async for event in stream]
+
+
+async def test_a_sign_in_counts_by_itself(make_manager, server):
+    """Two who refresh one session give the answers one number, however many others one has seen."""
+    store = MemoryStore()
+    one, two = (make_manager(store=store, auto_refresh=False) for _ in range(2))
+    for _ in range(3):
+        await one.adopt(server.sign_in())
+        await one.refresh_session()
+    await one.sign_out()
+    await two.adopt(server.sign_in())
+    begun = two.session.generation
+    await one.sign_in_once(two.get_session)
+    await one.refresh_session()
+
+    assert begun + 1 == one.session.generation

@@ -20,6 +20,8 @@ KEPT = {
     1857: "of refreshes that take as long as their token is good for, six in a row came too late",
     2840: "another's token of the same generation, on another clock, came from the store",
     3682: "who signed in took the mark of a sign-out away, which was taken for a loss then",
+    6017: "what a refresh had found was told after the streams were closed, callbacks out of turn",
+    7077: "who had seen more sign-ins counted its answer higher than who had got on with the token",
     4981: "a sign-in, and the sign-out that the user asked for, were told at once",
     4544: "what two got for one token was stored by the later, and overwritten by the earlier",
     4355: "a new failure of the store was not told yet when it was asked what became of the last",
