@@ -108,9 +108,11 @@ def install(session: nox.Session, *requirements: str) -> None:
     """
     uv = CACHE / "uv" / "bin" / "uv"
     if uv.is_file():
-        into = ("--python", str(Path(session.bin) / "python"))
+        command = (str(uv), "pip", "install", "--python", str(Path(session.bin) / "python"))
+        # Whom the system trusts, as pip does; the name was another one before.
+        trust = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
         try:
-            session.run(str(uv), "pip", "install", *into, *requirements, external=True, silent=True)
+            session.run(*command, *requirements, env=trust, external=True, silent=True)
         except nox.command.CommandFailed:
             session.warn("uv cannot install that here; pip shall, and all that follows.")
             shutil.rmtree(CACHE / "uv")
