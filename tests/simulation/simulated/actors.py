@@ -182,6 +182,7 @@ class Actors:
         response = await handle.send(server.sign_in_request(key))
         session = server.read_sign_in(response, sent_at=sent_at, now=clock.now())
         self._world.count("sign-ins")
+        self._world.ledger.signed_in[session.refresh_token] = unit.process
         return await handle.adopt(session, order=order)
 
     async def sign_out(self, unit, key):

@@ -53,13 +53,16 @@ def spent_once(new, before, excuse):
     Nor does it hold of a token that a forgiving server has given to two: who asked first could not
     save it, and the other has it under a generation of its own. Generations, which are all that is
     compared, do not tell then that it was spent. The server forgives that as well.
+
+    Nor of a new sign-in whose save has worked though it failed, and which another process has used
+    and a third replaced before whoever signed in could look again: to that one it is unsaved.
     """
     for old in before:
         if not old.answered or not old.delivered or not old.process.alive:
             continue
         if new.by_hand or old.by_hand or new.left or new.robbed or old.robbed:
             continue
-        if excuse(new.key, min(old.sent_at, new.forked_from), ("store", "loss")):
+        if excuse(new.key, min(old.sent_at, new.excused_from), ("store", "loss")):
             continue
         return (
             f"process {new.process.index} spends {new.label}, for which process "

@@ -26,8 +26,8 @@ class Spend:
     by_hand: bool = False
     #: Whether its session had been ended by its user when it was sent.
     left: bool = False
-    #: When its token was issued, if the server has given it to two.
-    forked_from: float = float("inf")
+    #: When its token was issued, if the server has given it to two, or who sends it signed in.
+    excused_from: float = float("inf")
     #: Whether the server has granted it, and its answer is on its way.
     answered: bool = False
     delivered: bool = False
@@ -67,6 +67,8 @@ class Ledger:
     #: By refresh token: when it was issued first, and the units that it was given to.
     issued_at: dict = attrs.field(factory=dict)
     takers: dict = attrs.field(factory=dict)
+    #: By refresh token: the process whose sign-in has brought it.
+    signed_in: dict = attrs.field(factory=dict)
     #: The refresh token that was issued last.
     newest: str = ""
     secrets: dict = attrs.field(factory=dict)
@@ -137,8 +139,8 @@ class Ledger:
             by_hand=refresh in self.by_hand,
             left=session.left,
         )
-        if len(self.takers.get(refresh, ())) > 1:
-            spend.forked_from = self.issued_at[refresh]
+        if len(self.takers.get(refresh, ())) > 1 or self.signed_in.get(refresh) is process:
+            spend.excused_from = self.issued_at[refresh]
         before = self.spends.setdefault(refresh, [])
         before.append(spend)
         self.flights[spend] = None

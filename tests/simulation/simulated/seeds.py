@@ -22,6 +22,7 @@ KEPT = {
     3682: "who signed in took the mark of a sign-out away, which was taken for a loss then",
     6017: "what a refresh had found was told after the streams were closed, callbacks out of turn",
     7077: "who had seen more sign-ins counted its answer higher than who had got on with the token",
+    8722: "a sign-in was stored though that failed, used by another process, and replaced by a third",
     4981: "a sign-in, and the sign-out that the user asked for, were told at once",
     4544: "what two got for one token was stored by the later, and overwritten by the earlier",
     4355: "a new failure of the store was not told yet when it was asked what became of the last",
