@@ -462,6 +462,9 @@ class Refresher:
         if not desk.wanted():
             return desk.dropped(session)
         stored = desk.stored()
+        if stored and expected is None:
+            # A new sign-in was saved while its token was being spent: that is no longer overwritten.
+            expected = base.generation
         try:
             verdict, found = await self.shelf.keep(
                 session, base=base, expected=expected, stored=stored

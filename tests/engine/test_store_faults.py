@@ -635,6 +635,27 @@ async def test_cancelling_while_the_store_fails_loses_nothing(
     assert 2 < rounds < 99
 
 
+async def test_a_sign_in_that_is_saved_while_its_token_is_spent_is_overwritten_no_longer(
+    make_manager, server, faulty_store, settle
+):
+    """Its lock was lost, so a retry came between, and another process: whose token stays."""
+    manager = make_manager(store=faulty_store, auto_refresh=False)
+    faulty_store.breaks("save")
+    signed_in = await manager.adopt(server.sign_in())
+    faulty_store.works()
+    server.gate = asyncio.Event()
+    call = asyncio.ensure_future(manager.refresh_session())
+    await settle()
+    keeper = manager._made().keeper  # noqa: SLF001 - what a retry does when the lock is lost
+    await keeper.mender._save_again()  # noqa: SLF001
+    theirs = attrs.evolve(server.sign_in(), generation=2, sign_in_id=signed_in.sign_in_id)
+    await keeper.shelf.save(theirs, expected=1)
+    server.gate.set()
+
+    assert theirs == await call
+    assert theirs.refresh_token == (await keeper.shelf.load()).refresh_token
+
+
 async def test_a_retry_that_is_overtaken_by_a_refresh_changes_nothing(
     manager, server, faulty_store, clock, settle
 ):

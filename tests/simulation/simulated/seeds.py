@@ -23,6 +23,7 @@ KEPT = {
     6017: "what a refresh had found was told after the streams were closed, callbacks out of turn",
     7077: "who had seen more sign-ins counted its answer higher than who had got on with the token",
     8722: "a sign-in was stored though that failed, used by another process, and replaced by a third",
+    2137: "a new sign-in was saved by a retry while its token was spent, and overwritten unseen",
     4981: "a sign-in, and the sign-out that the user asked for, were told at once",
     4544: "what two got for one token was stored by the later, and overwritten by the earlier",
     4355: "a new failure of the store was not told yet when it was asked what became of the last",
