@@ -201,10 +201,16 @@ class Scenario:
         )
 
     async def play(self, bell: Bell) -> None:
-        """Step until the time is over or *bell* asks for the end."""
-        while not bell.stop and self._listener.elapsed < self._plan.seconds:
+        """
+        Step until the time is over or *bell* asks for the end.
+
+        How it stands is shown once at the least: signing in may have taken all the time there was.
+        """
+        while True:
             self.show_news()
             self._view.tick(self._look())
+            if bell.stop or self._listener.elapsed >= self._plan.seconds:
+                return
             await bell.wait(STEP)
 
     def show_news(self) -> None:

@@ -21,6 +21,8 @@ class Calm(Plan):
 
 
 SHORT = Calm(seconds=0.3, workers=5, pause=0.02)
+#: Something else ends it.
+ENDLESS = attrs.evolve(SHORT, seconds=math.inf)
 
 
 class Keeping:
@@ -84,6 +86,16 @@ async def test_a_run_that_goes_well():
     assert (1, 0, 0) == (summary.lives, summary.issued, summary.refused)
     assert {200} == set(summary.answers)
     assert not summary.interrupted
+
+
+async def test_no_time_at_all():
+    """How it stands is shown all the same, once, and a worker's call has been counted."""
+    view = Keeping()
+    summary = await run(attrs.evolve(SHORT, seconds=0.0), Embedded(), view)
+
+    assert [1] == [now.generation for now in view.ticks]
+    assert {200} == set(summary.answers)
+    assert summary.ok, summary.problems
 
 
 async def test_a_401_that_a_worker_saw():
@@ -167,6 +179,6 @@ async def test_a_view_that_fails(at):
     """Its error ends the demo, and is not wrapped into a group."""
     view = Keeping(fail_at=at)
     with pytest.raises(BrokenPipeError):
-        await run(SHORT, Embedded(), view)
+        await run(ENDLESS, Embedded(), view)
 
     assert (at, []) == (len(view.ticks), view.ended)
