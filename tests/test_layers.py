@@ -20,6 +20,7 @@ LAYERS = {
     "errors": 0,
     "events": 0,
     "http_messages": 0,
+    "lazy": 0,
     "notebook": 0,
     "session": 0,
     # core: pure functions and values

@@ -6,9 +6,9 @@ What belongs to the parts of the client that have a name of their own (`client.a
 
 from __future__ import annotations
 
-import importlib
 import typing
 
+from async_auth import lazy
 from async_auth.gotrue.client import GoTrueClient
 from async_auth.gotrue.models import (
     AMREntry,
@@ -60,29 +60,21 @@ __all__ = [
     "WeakPasswordInfo",
 ]
 
-#: The modules of what is imported on first use.
-_PLACES = {
-    "AssuranceLevel": "mfa",
-    "AuditEntry": "admin",
-    "AuthorizationDetails": "consent",
-    "EnrolledFactor": "mfa",
-    "FactorChallenge": "mfa",
-    "Factors": "mfa",
-    "GeneratedLink": "admin",
-    "OAuthClient": "admin",
-    "OAuthGrant": "consent",
-    "Page": "admin",
-    "Passkey": "passkeys",
-    "PasskeyOptions": "passkeys",
-    "UserPage": "admin",
-}
-
-
-def __getattr__(name: str) -> typing.Any:
-    if name in _PLACES:
-        return getattr(importlib.import_module(f"async_auth.gotrue.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy.exports(
+    __name__,
+    {
+        "AssuranceLevel": "mfa",
+        "AuditEntry": "admin",
+        "AuthorizationDetails": "consent",
+        "EnrolledFactor": "mfa",
+        "FactorChallenge": "mfa",
+        "Factors": "mfa",
+        "GeneratedLink": "admin",
+        "OAuthClient": "admin",
+        "OAuthGrant": "consent",
+        "Page": "admin",
+        "Passkey": "passkeys",
+        "PasskeyOptions": "passkeys",
+        "UserPage": "admin",
+    },
+)

@@ -6,9 +6,9 @@ a client along: programs that keep their session in memory do not pay for it.
 
 from __future__ import annotations
 
-import importlib
 import typing
 
+from async_auth import lazy
 from async_auth.stores.memory import MemoryStore
 
 if typing.TYPE_CHECKING:
@@ -27,21 +27,13 @@ __all__ = [
     "RedisStore",
 ]
 
-#: The modules of what is imported on first use.
-_PLACES = {
-    "EncryptedStore": "encrypted",
-    "EncryptionKeys": "encryption_keys",
-    "FileStore": "file",
-    "KeyringStore": "keyring",
-    "RedisStore": "redis",
-}
-
-
-def __getattr__(name: str) -> typing.Any:
-    if name in _PLACES:
-        return getattr(importlib.import_module(f"async_auth.stores.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy.exports(
+    __name__,
+    {
+        "EncryptedStore": "encrypted",
+        "EncryptionKeys": "encryption_keys",
+        "FileStore": "file",
+        "KeyringStore": "keyring",
+        "RedisStore": "redis",
+    },
+)

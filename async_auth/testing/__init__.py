@@ -6,8 +6,9 @@ every pytest run of everybody who has the library installed.
 
 from __future__ import annotations
 
-import importlib
 import typing
+
+from async_auth import lazy
 
 if typing.TYPE_CHECKING:
     from async_auth.testing.event_recorder import EventRecorder
@@ -33,27 +34,18 @@ __all__ = [
     "SuperTokensCoreServer",
 ]
 
-_HOMES = {
-    "EthereumWallet": "async_auth.testing.web3.wallets",
-    "EventRecorder": "async_auth.testing.event_recorder",
-    "FaultProxy": "async_auth.testing.fault_proxy",
-    "GoTrueServer": "async_auth.testing.gotrue_server",
-    "ManualClock": "async_auth.testing.manual_clock",
-    "MemoryKeyring": "async_auth.testing.memory_keyring",
-    "ScriptedTransport": "async_auth.testing.scripted_transport",
-    "SoftwareAuthenticator": "async_auth.testing.webauthn.authenticator",
-    "SolanaWallet": "async_auth.testing.web3.wallets",
-    "SuperTokensCoreServer": "async_auth.testing.supertokens_core_server",
-}
-
-
-def __getattr__(name: str) -> typing.Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy.exports(
+    __name__,
+    {
+        "EthereumWallet": "web3.wallets",
+        "EventRecorder": "event_recorder",
+        "FaultProxy": "fault_proxy",
+        "GoTrueServer": "gotrue_server",
+        "ManualClock": "manual_clock",
+        "MemoryKeyring": "memory_keyring",
+        "ScriptedTransport": "scripted_transport",
+        "SoftwareAuthenticator": "webauthn.authenticator",
+        "SolanaWallet": "web3.wallets",
+        "SuperTokensCoreServer": "supertokens_core_server",
+    },
+)
