@@ -6,6 +6,10 @@ and has no result: one callback of the loop lets any number go on, each in its o
 for nothing, so whoever has waited looks for himself at what has happened.
 """
 
+# ruff: noqa: SLF001
+# The functions below are the waiter's own. They wake ten thousand, with no call for each that can be
+# spared: in a call between two steps a Ctrl-C could strike as well.
+
 from __future__ import annotations
 
 import asyncio
@@ -101,7 +105,7 @@ def wake(waiters: Collection[Waiter], call_soon: Callable[..., object]) -> None:
         RuntimeError: Their loop was closed.
     """
     for waiter in waiters:
-        waiter._woken = True  # noqa: SLF001
+        waiter._woken = True
     left = iter(waiters)
     call_soon(_let_go_on, left)
     # Once more, for whoever is left: a Ctrl-C may strike between the loop's taking a callback and
@@ -119,7 +123,7 @@ def wake_all(waiters: Iterable[Waiter], here: asyncio.AbstractEventLoop | None) 
     """
     crowds: dict[asyncio.AbstractEventLoop, list[Waiter]] = {}
     for waiter in waiters:
-        loop = waiter._loop  # noqa: SLF001 - read ten thousand times, with the property a call each
+        loop = waiter._loop
         if loop in crowds:
             crowds[loop].append(waiter)
         else:
@@ -133,9 +137,9 @@ def _let_go_on(left: Iterator[Waiter]) -> None:
     try:
         for waiter in left:
             # Looked at, taken and called without a call between, where a Ctrl-C could strike.
-            callback, context = waiter._callback, waiter._context  # noqa: SLF001
+            callback, context = waiter._callback, waiter._context
             if callback is not None and context is not None:
-                waiter._callback = waiter._context = None  # noqa: SLF001
+                waiter._callback = waiter._context = None
                 context.run(callback, waiter)
     except BaseException:
         # A Ctrl-C, or a task's own SystemExit, which ends the task and is none of the others'.

@@ -334,6 +334,13 @@ class FaultyStore:
         record = await self.inner.load(key)
         return None if record is None else record.generation
 
+    async def advance(self, generation: int, **changes: Any) -> None:
+        """Store what is there with another *generation*, as another process does."""
+        record = await self.inner.load("default")
+        assert record is not None
+        newer = attrs.evolve(record, generation=generation, **changes)
+        await self.inner.save("default", newer, expected=record.generation)
+
     async def _meet(self, name: str) -> None:
         if name != "saved":
             self.calls.append(name)

@@ -51,9 +51,7 @@ async def test_nothing_stored_is_no_session(shelf):
 async def test_the_records_own_numbers_count(shelf, session, faulty_store):
     """What the provider dumped of them may be older."""
     await shelf.save(session, expected=None)
-    record = await faulty_store.inner.load("default")
-    moved = attrs.evolve(record, generation=9, sign_in_id="two")
-    await faulty_store.inner.save("default", moved, expected=None)
+    await faulty_store.advance(9, sign_in_id="two")
 
     found = await shelf.load()
 

@@ -344,8 +344,7 @@ async def test_a_retry_overwrites_nothing_that_another_stores_meanwhile(
     gate = faulty_store.gates["save"] = asyncio.Event()
     running = asyncio.ensure_future(clock.run(1))
     await faulty_store.reached("save")
-    record = await faulty_store.inner.load("default")
-    await faulty_store.inner.save("default", attrs.evolve(record, generation=3), expected=1)
+    await faulty_store.advance(3)
     gate.set()
     await running
     assert 3 == await faulty_store.generation()
@@ -358,13 +357,18 @@ async def test_a_retry_overwrites_nothing_that_another_stores_meanwhile(
     assert saves == faulty_store.calls.count("save")
 
 
+async def twice_given(manager, server, faulty_store):
+    """Return what another got for the token that *manager* spent, and could not save, as well."""
+    faulty_store.breaks("save")
+    ours = await manager.refresh_session()
+    return attrs.evolve(server.sign_in(), generation=ours.generation, sign_in_id=ours.sign_in_id)
+
+
 async def test_what_another_got_for_the_same_token_stays_in_the_store(
     manager, server, faulty_store, clock
 ):
     """A forgiving server has given one generation to two: the later one was stored, and counts."""
-    faulty_store.breaks("save")
-    ours = await manager.refresh_session()
-    theirs = attrs.evolve(server.sign_in(), generation=ours.generation, sign_in_id=ours.sign_in_id)
+    theirs = await twice_given(manager, server, faulty_store)
     shelf = manager._made().keeper.shelf  # noqa: SLF001 - to write as another process does
     faulty_store.works()
     await shelf.save(theirs, expected=1)
@@ -382,9 +386,7 @@ async def test_a_flight_does_not_spend_what_was_given_up_while_it_waited(
     manager, server, faulty_store, settle
 ):
     """It had set out with the token whose generation another has stored."""
-    faulty_store.breaks("save")
-    ours = await manager.refresh_session()
-    theirs = attrs.evolve(server.sign_in(), generation=ours.generation, sign_in_id=ours.sign_in_id)
+    theirs = await twice_given(manager, server, faulty_store)
     keeper = manager._made().keeper  # noqa: SLF001 - what has been found is told by the store
     async with faulty_store.lock.hold("default"):
         call = asyncio.ensure_future(manager.refresh_session())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
-import attrs
 import pytest
 
 from async_auth import (
@@ -135,10 +134,7 @@ async def test_an_adopted_token_without_a_refresh_token_is_all_there_is(
     """It is not spent, whatever its age."""
     one, two = pair
     record = await faulty_store.inner.load("default")
-    bare = {**record.session, "refresh_token": None}
-    await faulty_store.inner.save(
-        "default", attrs.evolve(record, generation=2, session=bare), expected=None
-    )
+    await faulty_store.advance(2, session={**record.session, "refresh_token": None})
     clock.advance_to(one.session.expires_at)
 
     assert 2 == (await two.refresh_session()).generation
@@ -363,8 +359,7 @@ async def test_a_refusal_clears_nothing_that_another_got_meanwhile(
     gate = faulty_store.gates["delete"] = asyncio.Event()
     refused = asyncio.ensure_future(two.refresh_session())
     await faulty_store.reached("delete")
-    record = await faulty_store.inner.load("default")
-    await faulty_store.inner.save("default", attrs.evolve(record, generation=2), expected=1)
+    await faulty_store.advance(2)
     gate.set()
     with pytest.raises(RefreshRejected):
         await refused
@@ -409,9 +404,7 @@ async def test_identical_tokens_are_told_apart_by_their_generation(
     two = make_manager(store=faulty_store, auto_refresh=False)
     await two.start()
     record = await faulty_store.inner.load("default")
-    rotated = {**record.session, "refresh_token": "rotated"}
-    newer = attrs.evolve(record, generation=2, session=rotated)
-    await faulty_store.inner.save("default", newer, expected=1)
+    await faulty_store.advance(2, session={**record.session, "refresh_token": "rotated"})
 
     token = await two.get_token(rejected=await two.get_token())
 
