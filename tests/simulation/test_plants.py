@@ -15,7 +15,12 @@ def test_every_plant_has_a_seed():
 
 @pytest.mark.parametrize("plant", sorted(FINDS))
 def test_a_plant_is_found(plant):
-    """A world that was seen to find the bug, or one of those after it, breaks a law."""
-    seed = FINDS[plant]
+    """
+    A world that was seen to find the bug, or one of those after it, breaks the law about it.
+
+    Another law would say that the patch does something else by now.
+    """
+    seed, laws = FINDS[plant]
     found = hunt(plant, range(seed, seed + 60))
     assert found is not None
+    assert found.broken.law in laws, found.broken

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
+import sys
 from unittest.mock import patch
 
 import attrs
@@ -29,17 +31,16 @@ from async_auth.events import Lagged, TokenRefreshed
 
 def missing_shield():
     """A cancelled caller cancels the refresh that it waits for."""
-    wait = Flight.wait
+    leave = Flight.leave
 
-    async def torn(self, **options):
-        try:
-            return await wait(self, **options)
-        except asyncio.CancelledError:
-            if self.task is not None:
-                self.task.cancel()
-            raise
+    def tear(self, waiter):
+        leave(self, waiter)
+        # The flight's own task listens as well, and is no caller.
+        caller = not asyncio.current_task().get_name().startswith("async_auth")
+        if self.task and caller and isinstance(sys.exception(), asyncio.CancelledError):
+            self.task.cancel()
 
-    return patch.object(Flight, "wait", torn)
+    return _replaced(Flight, "leave", tear)
 
 
 def lock_released_before_the_save():
@@ -47,9 +48,9 @@ def lock_released_before_the_save():
     ask, holding = Refresher.ask, Refresher.holding
 
     @contextlib.asynccontextmanager
-    async def early(self):
+    async def early(self, desk=None):
         async with contextlib.AsyncExitStack() as stack:
-            held = await stack.enter_async_context(holding(self))
+            held = await stack.enter_async_context(holding(self, desk))
             _STACKS[asyncio.current_task()] = stack
             yield held
 
@@ -61,9 +62,7 @@ def lock_released_before_the_save():
             if stack is not None:
                 await stack.aclose()
 
-    return _all(
-        patch.object(Refresher, "holding", early), patch.object(Refresher, "ask", ask_and_let_go)
-    )
+    return _all(_replaced(Refresher, "holding", early), _replaced(Refresher, "ask", ask_and_let_go))
 
 
 _STACKS: dict[object, contextlib.AsyncExitStack] = {}
@@ -77,17 +76,18 @@ def event_inside_the_lock():
         refreshed(self, session, stored=stored)
         self.flush()
 
-    return patch.object(Keeper, "refreshed", tell_at_once)
+    return _replaced(Keeper, "refreshed", tell_at_once)
 
 
 def generation_not_compared():
     """What the store holds is believed to be what memory holds."""
 
-    async def look(self, session, *, stored):
+    async def look(self, session, *, stored, told=None):
+        del stored, told
         record = await self._record()
         return Proceed(None if record is None else record.generation), None
 
-    return patch.object(Shelf, "look", look)
+    return _replaced(Shelf, "look", look)
 
 
 def lost_answer_taken_for_a_refusal():
@@ -102,35 +102,45 @@ def lost_answer_taken_for_a_refusal():
                 raise RefreshRejected("No answer.", code="lost") from error
             raise
 
-    return patch.object(Refresher, "send", final)
+    return _replaced(Refresher, "send", final)
 
 
 def expired_token_handed_out():
     """A token that has expired is handed out while it cannot be refreshed."""
 
-    async def token(self, *, min_ttl, rejected):
+    async def token(self, **wanted):
         held = self.state.lifecycle.held_back(self.clock.now())
         if held and self.state.token is not None:
             return self.state.token
-        return await _TOKEN(self, min_ttl=min_ttl, rejected=rejected)
+        return await _TOKEN(self, **wanted)
 
-    return patch.object(Handout, "token", token)
+    return _replaced(Handout, "token", token)
 
 
 _TOKEN = Handout.token
 
 
 def flight_not_joined():
-    """Everyone who wants a new token begins a refresh."""
+    """Everyone who wants a new token begins a refresh, and one lock lets a whole process in."""
+    holding, inside = Refresher.holding, set()
+
+    @contextlib.asynccontextmanager
+    async def together(self, desk=None):
+        here = (id(self.ground), self.shelf.key)
+        if here in inside:
+            yield None
+            return
+        async with holding(self, desk) as held:
+            inside.add(here)
+            try:
+                yield held
+            finally:
+                inside.discard(here)
+
     return _all(
-        patch.object(Keeper, "flight_of", lambda *_: None),
-        patch.object(Refresher, "holding", _unlocked),
+        _replaced(Keeper, "flight_of", lambda *_: None),
+        _replaced(Refresher, "holding", together),
     )
-
-
-@contextlib.asynccontextmanager
-async def _unlocked(_self):
-    yield None
 
 
 def late_401_refreshes_again():
@@ -140,7 +150,7 @@ def late_401_refreshes_again():
         session = self.state.session
         return None if rejected is None or session is None else session.generation
 
-    return patch.object(Handout, "_refused_generation", refused)
+    return _replaced(Handout, "_refused_generation", refused)
 
 
 def sign_out_loses():
@@ -150,8 +160,8 @@ def sign_out_loses():
         self.keeper.signed_in(session, TokenRefreshed, order=self.flight.order, stored=stored)
 
     return _all(
-        patch.object(FlightDesk, "wanted", lambda _: True),
-        patch.object(FlightDesk, "publish", publish),
+        _replaced(FlightDesk, "wanted", lambda _: True),
+        _replaced(FlightDesk, "publish", publish),
     )
 
 
@@ -161,7 +171,7 @@ def refusal_without_another_look():
     async def refused(self, base, desk, error):
         desk.end(refresher_module.reason_of(error), error)
 
-    return patch.object(Refresher, "_refused", refused)
+    return _replaced(Refresher, "_refused", refused)
 
 
 def back_off_ignored():
@@ -171,7 +181,7 @@ def back_off_ignored():
     def at_once(self, error, *, now, u):
         return attrs.evolve(failed(self, error, now=now, u=u), not_before=now + 0.05)
 
-    return patch.object(Lifecycle, "failed", at_once)
+    return _replaced(Lifecycle, "failed", at_once)
 
 
 def event_published_twice():
@@ -183,7 +193,7 @@ def event_published_twice():
         if isinstance(event, TokenRefreshed):
             publish(self, event)
 
-    return patch.object(Broadcast, "publish", twice)
+    return _replaced(Broadcast, "publish", twice)
 
 
 def lagged_not_counted():
@@ -194,7 +204,7 @@ def lagged_not_counted():
         event, following = beyond(self, place, gap)
         return (attrs.evolve(event, missed=1) if isinstance(event, Lagged) else event), following
 
-    return patch.object(EventStream, "_beyond", forgetful)
+    return _replaced(EventStream, "_beyond", forgetful)
 
 
 def secret_in_an_exception():
@@ -208,7 +218,7 @@ def secret_in_an_exception():
             text = request.body.decode() or request.headers.get("Authorization", "")
             raise NetworkError(f"No answer to {text}", sent=error.sent) from error
 
-    return patch.object(Refresher, "send", telling)
+    return _replaced(Refresher, "send", telling)
 
 
 def rotated_token_dropped():
@@ -217,7 +227,7 @@ def rotated_token_dropped():
     def unsaved(self, session, desk, error):
         raise error
 
-    return patch.object(Refresher, "_unsaved", unsaved)
+    return _replaced(Refresher, "_unsaved", unsaved)
 
 
 def lease_not_asked_for():
@@ -226,7 +236,7 @@ def lease_not_asked_for():
     async def blind(held):
         del held
 
-    return patch.object(refresher_module, "still_held", blind)
+    return _replaced(refresher_module, "still_held", blind)
 
 
 def generation_restarts():
@@ -237,7 +247,7 @@ def generation_restarts():
         self.flight.answer = session
         return session
 
-    return patch.object(FlightDesk, "answered", answered)
+    return _replaced(FlightDesk, "answered", answered)
 
 
 def conflict_ignored():
@@ -247,7 +257,7 @@ def conflict_ignored():
         with contextlib.suppress(Conflict):
             await _SAVE(self, session, expected=expected)
 
-    return patch.object(Shelf, "save", save)
+    return _replaced(Shelf, "save", save)
 
 
 _SAVE = Shelf.save
@@ -259,12 +269,12 @@ def failed_save_forgotten():
     def never(self):
         self.keeper.debts.timer = None
 
-    return patch.object(Mender, "_start", never)
+    return _replaced(Mender, "_start", never)
 
 
 def clock_set_back_unnoticed():
     """What was planned and what expires stay where they were on the old clock."""
-    return patch.object(Scheduler, "_set_back", lambda *_: None)
+    return _replaced(Scheduler, "_set_back", lambda *_: None)
 
 
 def close_does_not_wait():
@@ -273,7 +283,7 @@ def close_does_not_wait():
     async def land(_):
         pass
 
-    return patch.object(Keeper, "land", land)
+    return _replaced(Keeper, "land", land)
 
 
 def timer_forgotten():
@@ -284,10 +294,19 @@ def timer_forgotten():
             return
         _LAND(self, flight, result, error, torn=torn)
 
-    return patch.object(Keeper, "_land", settle_nothing)
+    return _replaced(Keeper, "_land", settle_nothing)
 
 
 _LAND = Keeper._land
+
+
+def _replaced(owner, name, by):
+    """Patch a function, and refuse what cannot be called as it is: that would find itself."""
+    called = inspect.signature(getattr(owner, name)).parameters.values()
+    for given in (called, [one for one in called if one.default is one.empty]):
+        named = {one.name: None for one in given if one.kind is one.KEYWORD_ONLY}
+        inspect.signature(by).bind(*[None] * (len(given) - len(named)), **named)
+    return patch.object(owner, name, by)
 
 
 def _all(*patches):
