@@ -51,3 +51,17 @@ def reconcile(
     if generation > session.generation:
         return Newer()
     return Proceed(generation)
+
+
+def only_spendable(session: Session, now: float) -> bool:
+    """
+    Say whether a newer session is good for its refresh token alone.
+
+    Another process has rotated and then fallen asleep: what it got is newer, and as dead as ours.
+
+    Args:
+        session: What memory or the store holds.
+        now: Unix time.
+    """
+    expired = session.expires_at is not None and session.expires_at <= now
+    return expired and session.refresh_token is not None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from async_auth.core.reconcile import only_spendable
 from async_auth.engine.observing import Observation
 from async_auth.engine.single_flight import Flight
 from async_auth.engine.state import new_sign_in_id
@@ -58,6 +59,13 @@ class FlightDesk:
         if session.generation == self.base.generation:
             return session if session.refresh_token != self.base.refresh_token else None
         return session if session.generation > self.base.generation else None
+
+    def ahead(self) -> Session | None:
+        """Return what memory has by now, if that is newer and need not be refreshed itself."""
+        found = self.newer()
+        if found is None or only_spendable(found, self.keeper.ground.now()):
+            return None
+        return found
 
     async def news(self) -> bool:
         """Wait until memory may have something newer; false once the flight is settled."""

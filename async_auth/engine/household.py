@@ -16,6 +16,7 @@ from async_auth.engine.keeper import Keeper, interrupted
 from async_auth.engine.member import Member
 from async_auth.engine.runtime import Closeable, Runtime
 from async_auth.engine.single_flight import Flight
+from async_auth.engine.time_limit import time_limit
 from async_auth.errors import ConfigurationError, ManagerClosed
 from async_auth.ports import RefreshObserver
 from async_auth.session import Session
@@ -187,7 +188,7 @@ class Household:
 
         menders = min(MENDERS, len(keepers))
         with contextlib.suppress(TimeoutError):
-            async with keepers[0].refresher.within(ground.policy.request_timeout):
+            async with time_limit(ground, ground.policy.request_timeout):
                 await asyncio.gather(*(mend() for _ in range(menders)))
 
     def _say_goodbye(self) -> None:

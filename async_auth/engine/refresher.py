@@ -6,23 +6,21 @@ It says what came of it; what that means for the session in memory is told throu
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import attrs
 
-from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
+from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict, only_spendable
 from async_auth.engine.ground import Ground
-from async_auth.engine.scheduler import TOLERANCE, Timer
+from async_auth.engine.lock_line import Errand, LockLine, Overtaken, still_held
 from async_auth.engine.shelf import Shelf
 from async_auth.engine.single_flight import Flight
+from async_auth.engine.time_limit import time_limit
 from async_auth.errors import (
     AuthError,
     AuthSessionMissing,
-    LockTimeout,
     NetworkError,
     ProtocolError,
     RefreshRejected,
@@ -33,10 +31,8 @@ from async_auth.errors import (
 from async_auth.http_messages import Request, Response
 from async_auth.session import Session
 
-logger = logging.getLogger("async_auth.engine")
 
-
-class Desk(Protocol):
+class Desk(Errand, Protocol):
     """Where a refresh reports, synchronously, while it holds the lock, and hears before of news."""
 
     def stored(self) -> bool:
@@ -49,10 +45,6 @@ class Desk(Protocol):
 
     def newer(self) -> Session | None:
         """Return what memory has of the same sign-in by now, if that is to be spent instead."""
-        ...
-
-    async def news(self) -> bool:
-        """Wait until memory may have something newer; false once nobody waits for this any more."""
         ...
 
     def rebased(self, session: Session) -> None:
@@ -96,19 +88,6 @@ class Desk(Protocol):
             up_to: The last generation of it that has ended; by default all.
         """
         ...
-
-
-class Overtaken(Exception):
-    """
-    Memory has what the lock is waited for.
-
-    Args:
-        session: The newer generation.
-    """
-
-    def __init__(self, session: Session):
-        super().__init__()
-        self.session = session
 
 
 @attrs.define(eq=False)
@@ -237,118 +216,14 @@ class Refresher:
         timeout = self.ground.policy.request_timeout
         try:
             # Bounded on *our* clock too: a transport may forget its timeout, or be simulated.
-            async with self.within(timeout):
+            async with time_limit(self.ground, timeout):
                 return await self.ground.transport.send(request, timeout=timeout)
         except TimeoutError as error:
             raise NetworkError(f"No answer within {timeout:g} seconds.", sent=True) from error
 
-    @asynccontextmanager
-    async def within(self, seconds: float) -> AsyncIterator[Callable[[], None]]:
-        """
-        Raise TimeoutError in the body after so many seconds, or when what it gets is called.
-
-        They are counted on the monotonic clock: when a wall clock is set forward, or the machine
-        wakes, what is under way has as long as it had before.
-        """
-        clock, scheduler = self.ground.clock, self.ground.scheduler
-        end = clock.monotonic() + seconds
-        timer: Timer | None = None
-        async with asyncio.timeout(None) as bound:
-
-            def expire() -> None:
-                if not bound.expired():
-                    bound.reschedule(0)
-
-            def look() -> None:
-                nonlocal timer
-                left = end - clock.monotonic()
-                if left > TOLERANCE:
-                    timer = scheduler.call_at(clock.now() + left, look)
-                else:
-                    expire()
-
-            timer = scheduler.call_at(clock.now() + seconds, look)
-            try:
-                yield expire
-            finally:
-                timer.cancel()
-
-    @asynccontextmanager
-    async def holding(self, desk: Desk | None = None) -> AsyncIterator[object]:
-        """
-        Hold the session's lock in the body, which gets what the lock gives.
-
-        Args:
-            desk: Of a flight that leaves the line when it has nothing left to ask for.
-
-        Raises:
-            LockTimeout: Somebody else kept it for too long.
-            Overtaken: Memory had what *desk* wants before it was our turn.
-            StoreError: The lock does not work.
-        """
-        patience = self.ground.policy.lock_timeout
-        hold = self.ground.lock.hold(self.shelf.key)
-        found: Session | None = None
-        try:
-            async with self.within(patience) as expire:
-
-                def leave(news: Session) -> None:
-                    nonlocal found
-                    # Kept: by the time that the line is left it may be gone again, or expired.
-                    found = news
-                    expire()
-
-                with self._heeding(desk, leave):
-                    held = await hold.__aenter__()
-        except TimeoutError as error:
-            if found is None and desk is not None:
-                found = self._ahead(desk)
-            if found is not None:
-                raise Overtaken(found) from None
-            raise LockTimeout(
-                f"Somebody else has held the session's lock for {patience:g} seconds."
-            ) from error
-        try:
-            yield held
-        finally:
-            # Whatever was received is saved by now: a lock that fails to let go costs only time.
-            try:
-                await hold.__aexit__(None, None, None)
-            except Exception:
-                logger.exception("The lock of session %r was not released", self.shelf.key)
-
-    @contextmanager
-    def _heeding(self, desk: Desk | None, overtaken: Callable[[Session], None]) -> Iterator[None]:
-        """Call *overtaken*, while the body waits, with what *desk* wants once memory has it."""
-        if desk is None:
-            yield
-            return
-        listening: asyncio.Task[None] | None = None
-
-        async def listen() -> None:
-            while (found := self._ahead(desk)) is None:
-                if not await desk.news():
-                    return
-            overtaken(found)
-
-        def begin() -> None:
-            nonlocal listening
-            work = listen()
-            listening = self.ground.runtime.spawn(work, name="async_auth news", at_once=True)
-
-        # Soon, not now: a lock that nobody else wants is given without a wait.
-        beginning = asyncio.get_running_loop().call_soon(begin)
-        try:
-            yield
-        finally:
-            beginning.cancel()
-            if listening is not None:
-                listening.cancel()
-
-    def _ahead(self, desk: Desk) -> Session | None:
-        """Return what memory has by now, if that is newer and need not be refreshed itself."""
-        found = desk.newer()
-        return None if found is None or self._spendable(found) else found
+    def holding(self, errand: Errand | None = None) -> AbstractAsyncContextManager[object]:
+        """Hold the session's lock; see `LockLine.hold`."""
+        return LockLine(self.ground, self.shelf.key).hold(errand)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -388,7 +263,7 @@ class Refresher:
         if found is None or found.refresh_token is None or not desk.wanted():
             return base
         if isinstance(verdict, Newer):
-            if not self._spendable(found):
+            if not only_spendable(found, self.ground.clock.now()):
                 desk.publish(found, stored=True)
             desk.rebased(found)
             return found
@@ -402,7 +277,7 @@ class Refresher:
         if isinstance(verdict, Proceed):
             return base, verdict.expected, False
         if found is not None:
-            if look and self._spendable(found):
+            if look and only_spendable(found, self.ground.clock.now()):
                 # Published, it would look like a server that repeats itself.
                 desk.rebased(found)
                 return found, found.generation, False
@@ -431,11 +306,6 @@ class Refresher:
         if failure is not None:
             desk.store_failed(failure)
         return verdict, found
-
-    def _spendable(self, session: Session) -> bool:
-        # Another process rotated and then fell asleep: its token is newer, and as dead as ours.
-        expired = session.expires_at is not None and session.expires_at <= self.ground.clock.now()
-        return expired and session.refresh_token is not None
 
     async def _refused(self, base: Session, desk: Desk, error: RefreshRejected) -> Session | None:
         # Another process may have rotated while no lock was shared: then the session lives.
@@ -518,19 +388,6 @@ def too_busy(wait: float) -> ServerUnavailable:
     return ServerUnavailable(
         "Too many sessions are waiting to be refreshed; try again later.", retry_after=wait
     )
-
-
-async def still_held(held: object) -> None:
-    """
-    Ask what the lock gave whether it is still ours, if it can be lost.
-
-    Raises:
-        LockTimeout: It is not, or not for long.
-        StoreError: Nobody can say.
-    """
-    check = getattr(held, "check", None)
-    if check is not None:
-        await check()
 
 
 def reason_of(error: RefreshRejected) -> str:

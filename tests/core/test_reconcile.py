@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from async_auth import Session
-from async_auth.core.reconcile import Gone, Newer, Proceed, reconcile
+from async_auth.core.reconcile import Gone, Newer, Proceed, only_spendable, reconcile
 
 OURS = Session(access_token="a", refresh_token="r", generation=5, sign_in_id="ours")
 
@@ -45,3 +46,20 @@ def test_token_texts_do_not_count():
     verdicts = {type(reconcile(OURS, generation, "ours", stored=True)) for generation in (4, 5, 6)}
 
     assert {Proceed, Newer} == verdicts
+
+
+@pytest.mark.parametrize(
+    "expires_at, refresh_token, answer",
+    [
+        (99.0, "r", True),
+        (100.0, "r", True),
+        (100.1, "r", False),
+        (None, "r", False),
+        (99.0, None, False),
+    ],
+)
+def test_what_has_expired_is_only_good_for_its_refresh_token(expires_at, refresh_token, answer):
+    """From its last moment on, and if it has one."""
+    found = attrs.evolve(OURS, expires_at=expires_at, refresh_token=refresh_token)
+
+    assert answer is only_spendable(found, 100.0)

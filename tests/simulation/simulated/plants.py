@@ -48,9 +48,9 @@ def lock_released_before_the_save():
     ask, holding = Refresher.ask, Refresher.holding
 
     @contextlib.asynccontextmanager
-    async def early(self, desk=None):
+    async def early(self, errand=None):
         async with contextlib.AsyncExitStack() as stack:
-            held = await stack.enter_async_context(holding(self, desk))
+            held = await stack.enter_async_context(holding(self, errand))
             _STACKS[asyncio.current_task()] = stack
             yield held
 
@@ -125,12 +125,12 @@ def flight_not_joined():
     holding, inside = Refresher.holding, set()
 
     @contextlib.asynccontextmanager
-    async def together(self, desk=None):
+    async def together(self, errand=None):
         here = (id(self.ground), self.shelf.key)
         if here in inside:
             yield None
             return
-        async with holding(self, desk) as held:
+        async with holding(self, errand) as held:
             inside.add(here)
             try:
                 yield held
