@@ -32,6 +32,11 @@ class Mender:
 
     keeper: Keeper
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether the current session is not stored as it is, for all that is known."""
+        return self.keeper.debts is not None and self.keeper.debts.unsaved
+
     # Noting what is owed.
 
     def note(self, *, stored: bool) -> None:
@@ -155,7 +160,7 @@ class Mender:
         keeper, state, shelf = self.keeper, self.keeper.state, self.keeper.shelf
         async with shelf.writing:
             session = state.session
-            if keeper.debts is None or not keeper.debts.unsaved or session is None:
+            if session is None or not self.unsaved:
                 return
             # From the generation before, so that one that is as new as ours is seen as well.
             before = attrs.evolve(session, generation=session.generation - 1)

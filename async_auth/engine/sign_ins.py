@@ -192,6 +192,9 @@ class SignIns:
                 # Another process has rotated, or ended, this sign-in: what it stored stays, and
                 # whoever refreshes next here takes that.
                 return
+            if verdict.expected == session.generation and self.keeper.mender.unsaved:
+                # Ours, or another's that a forgiving server gave to two: the next retry sees which.
+                return
             await self.shelf.save(session, expected=verdict.expected)
         except StoreError as error:
             failure = error

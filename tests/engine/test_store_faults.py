@@ -382,6 +382,34 @@ async def test_what_another_got_for_the_same_token_stays_in_the_store(
     assert saves == faulty_store.calls.count("save")
 
 
+async def test_an_amendment_of_what_is_not_saved_leaves_what_another_got_in_the_store(
+    manager, server, faulty_store, clock
+):
+    """Of two pairs under one generation the stored one counts, whatever is amended here."""
+    theirs = await twice_given(manager, server, faulty_store)
+    shelf = manager._made().keeper.shelf  # noqa: SLF001 - to write as another process does
+    faulty_store.works()
+    await shelf.save(theirs, expected=1)
+    await manager.replace_user(manager.session, {"id": "ann", "name": "Ann"})
+
+    assert theirs.refresh_token == (await shelf.load()).refresh_token
+    await clock.run(2)
+    assert theirs.refresh_token == manager.session.refresh_token
+
+
+async def test_an_amendment_of_what_is_not_saved_is_saved_with_it(manager, faulty_store, clock):
+    """At once, if the store works again by then; nothing is left to do for the retry."""
+    faulty_store.breaks("save")
+    await manager.refresh_session()
+    faulty_store.works()
+    await manager.replace_user(manager.session, {"id": "ann", "name": "Ann"})
+
+    assert 2 == await faulty_store.generation()
+    saves = faulty_store.calls.count("save")
+    await clock.run(60)
+    assert saves == faulty_store.calls.count("save")
+
+
 async def test_a_flight_does_not_spend_what_was_given_up_while_it_waited(
     manager, server, faulty_store, settle
 ):
