@@ -35,7 +35,7 @@ class Debts:
         return not (self.outstanding or self.failures or self.timer is not None)
 
     def uncleared_yet(self, sign_in_id: str, up_to: int | None) -> None:
-        """Note that a sign-in has ended and is still in the store; see `Desk.store_failed`."""
+        """Note that a sign-in has ended and is still in the store; see `refresher.Desk.store_failed`."""
         if self.uncleared is None:
             self.uncleared = {}
         self.uncleared[sign_in_id] = up_to

@@ -51,7 +51,7 @@ class FlightDesk:
         """
         Return what memory has by now, if that is a newer generation of the same sign-in.
 
-        Or the same one with another refresh token, which counts instead: see `Mender.mend`.
+        Or the same one with another refresh token, which counts instead: see `Mender`.
         """
         session = self.keeper.state.session
         if session is None or not (self.own and self.keeper.state.is_current(self.base)):

@@ -13,6 +13,7 @@ import attrs
 
 from async_auth.core.reconcile import Newer, Proceed
 from async_auth.engine.debts import Debts
+from async_auth.engine.shelf import store_error
 from async_auth.errors import Conflict, StoreError
 from async_auth.events import StoreFailed
 from async_auth.session import Session
@@ -65,18 +66,26 @@ class Mender:
                 StoreError("The session ended while it was saved."), uncleared=session.sign_in_id
             )
 
-    def rewritten(self, failure: StoreError | None) -> None:
-        """Note that the current session was saved as it stands, or was not."""
-        if failure is None:
-            self.note(stored=True)
-            self.keeper.state.stored = True
-        elif not isinstance(failure, Conflict):
-            self.not_saved(failure)
+    def not_saved(self, session: Session, error: StoreError) -> None:
+        """Note that *session* was not saved; tell of it and plan another try."""
+        if self.keeper.state.is_current(session):
+            self.note(stored=False)
+            self.failed(error)
+        else:
+            # Ended meanwhile: there is nothing left to save, but perhaps something to clear.
+            self.failed(error, uncleared=session.sign_in_id)
 
-    def not_saved(self, error: StoreError) -> None:
-        """Note that the current session was not saved; tell of it and plan another try."""
-        self.note(stored=False)
-        self.failed(error)
+    async def save(self, session: Session, *, expected: int | None) -> None:
+        """Save what is no newer generation, and note whether that worked; the caller flushes."""
+        try:
+            await self.keeper.shelf.save(session, expected=expected)
+        except Conflict:
+            # Somebody else was faster: the store tells of it, or the next refresh finds it.
+            pass
+        except StoreError as error:
+            self.not_saved(session, error)
+        else:
+            self.saved(session)
 
     def failed(
         self, error: StoreError, *, uncleared: str | None = None, up_to: int | None = None
@@ -135,12 +144,7 @@ class Mender:
                 await self._save_again()
         except Exception as error:  # noqa: BLE001
             # The lock or the store is a stranger's code; whatever it was, try again later.
-            failure = (
-                error
-                if isinstance(error, StoreError)
-                else StoreError(f"The session store does not work ({type(error).__name__}).")
-            )
-            self.failed(failure)
+            self.failed(store_error("written", error))
         else:
             self.works()
         finally:

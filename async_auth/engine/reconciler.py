@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from async_auth.core.reconcile import Gone, Newer, Proceed, Verdict
-from async_auth.errors import AuthSessionMissing, Conflict, StoreError
+from async_auth.errors import AuthSessionMissing
 from async_auth.ports import Record
 from async_auth.session import Session
 
@@ -55,20 +55,8 @@ class Reconciler:
                     keeper.dismiss(AuthSessionMissing(), own_only=True)
                 case Proceed(expected) if expected != session.generation:
                     # It has lost what was written last, or all.
-                    await self._restore(session, expected or 0)
+                    await keeper.mender.save(session, expected=expected or 0)
         keeper.flush()
-
-    async def _restore(self, session: Session, expected: int) -> None:
-        mender = self.keeper.mender
-        try:
-            await self.keeper.shelf.save(session, expected=expected)
-        except Conflict:
-            # Somebody else was faster, and the store will tell of that.
-            pass
-        except StoreError as error:
-            mender.not_saved(error)
-        else:
-            mender.saved(session)
 
     async def _look_again(
         self, record: Record | None

@@ -185,20 +185,20 @@ class SignIns:
 
     async def _rewrite(self, session: Session) -> None:
         """Save what has just become the current session; it is no newer generation."""
-        failure: StoreError | None = None
+        mender = self.keeper.mender
         try:
             verdict, _ = await self.shelf.look(session, stored=self.state.stored)
-            if not isinstance(verdict, Proceed):
-                # Another process has rotated, or ended, this sign-in: what it stored stays, and
-                # whoever refreshes next here takes that.
-                return
-            if verdict.expected == session.generation and self.keeper.mender.unsaved:
-                # Ours, or another's that a forgiving server gave to two: the next retry sees which.
-                return
-            await self.shelf.save(session, expected=verdict.expected)
         except StoreError as error:
-            failure = error
-        self.keeper.mender.rewritten(failure)
+            mender.not_saved(session, error)
+            return
+        if not isinstance(verdict, Proceed):
+            # Another process has rotated, or ended, this sign-in: what it stored stays, and
+            # whoever refreshes next here takes that.
+            return
+        if verdict.expected == session.generation and mender.unsaved:
+            # Ours, or another's that a forgiving server gave to two: the next retry sees which.
+            return
+        await mender.save(session, expected=verdict.expected)
 
     async def _store(self, session: Session) -> tuple[Session, StoreError | None]:
         new = attrs.evolve(

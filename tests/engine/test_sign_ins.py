@@ -617,6 +617,22 @@ async def test_an_amendment_overwrites_nothing_that_another_stores_meanwhile(man
     assert "Ann" == manager.session.user["name"]
 
 
+async def test_an_amendment_that_fails_after_a_sign_out_owes_nothing(manager, faulty_store, clock):
+    """The session is gone: a pool that kept it for what is not saved would keep it for ever."""
+    gate = faulty_store.gates["save"] = asyncio.Event()
+    amending = asyncio.ensure_future(manager.amend(manager.session, coloured("red")))
+    await faulty_store.reached("save")
+    leaving = asyncio.ensure_future(manager.sign_out())
+    faulty_store.breaks("save")
+    gate.set()
+    await asyncio.gather(amending, leaving)
+    faulty_store.works()
+    await clock.run(60)
+
+    assert not manager._made().keeper.busy  # noqa: SLF001 - what a pool asks before it lets go
+    assert await faulty_store.generation() is None
+
+
 async def test_an_amendment_is_cancelled_with_nobody(manager, faulty_store):
     """Whoever waits may be cancelled: it is made all the same."""
     task = asyncio.create_task(manager.amend(manager.session, coloured("red")))
