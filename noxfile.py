@@ -126,7 +126,7 @@ def install_wheel(session: nox.Session, *requirements: str) -> None:
     (wheel,) = (CACHE / "wheel").glob("*.whl")
     install(session, f"async_auth[{EXTRAS}] @ {wheel.as_uri()}", *requirements)
     # A reused environment (`nox -r`) holds an older build of the same version.
-    session.install("--no-compile", "--force-reinstall", "--no-deps", str(wheel))
+    install(session, "--force-reinstall", "--no-deps", str(wheel))
     session.chdir(session.virtualenv.location)
     session.run(
         *("python", "-c"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -26,3 +28,13 @@ def test_a_name_that_it_does_not_have(name):
     package = importlib.import_module(name)
     with pytest.raises(AttributeError, match=f"^module '{name}' has no attribute 'Nothing'$"):
         _ = package.Nothing
+
+
+def test_the_modules_are_found_as_well():
+    """Without an import of their own, as when the package imported them all at its start."""
+    code = "import async_auth.gotrue; print(async_auth.gotrue.admin.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert "async_auth.gotrue.admin\n" == done.stdout

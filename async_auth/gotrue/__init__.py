@@ -60,21 +60,22 @@ __all__ = [
     "WeakPasswordInfo",
 ]
 
-__getattr__, __dir__ = lazy.exports(
-    __name__,
-    {
-        "AssuranceLevel": "mfa",
-        "AuditEntry": "admin",
-        "AuthorizationDetails": "consent",
-        "EnrolledFactor": "mfa",
-        "FactorChallenge": "mfa",
-        "Factors": "mfa",
-        "GeneratedLink": "admin",
-        "OAuthClient": "admin",
-        "OAuthGrant": "consent",
-        "Page": "admin",
-        "Passkey": "passkeys",
-        "PasskeyOptions": "passkeys",
-        "UserPage": "admin",
-    },
-)
+if not typing.TYPE_CHECKING:
+    __getattr__, __dir__ = lazy.exports(
+        __name__,
+        {
+            "AssuranceLevel": "mfa",
+            "AuditEntry": "admin",
+            "AuthorizationDetails": "consent",
+            "EnrolledFactor": "mfa",
+            "FactorChallenge": "mfa",
+            "Factors": "mfa",
+            "GeneratedLink": "admin",
+            "OAuthClient": "admin",
+            "OAuthGrant": "consent",
+            "Page": "admin",
+            "Passkey": "passkeys",
+            "PasskeyOptions": "passkeys",
+            "UserPage": "admin",
+        },
+    )

@@ -52,6 +52,9 @@ class GoTrueClient(SigningIn, SigningInByBrowser, Account, Facade):
     cancelled at any moment; see `SessionManager` for `get_token`, `get_session`, `events` and
     the other members they share.
 
+    `admin`, `mfa`, `passkeys` and `oauth` are imported when they are first used: that holds the
+    event loop for some milliseconds, once. A server may use each before it serves.
+
     Args:
         url: The auth root: `https://x.supabase.co/auth/v1`, or a GoTrue server's own address.
         api_key: Sent as `apikey` with every request, and as the bearer token where no session's

@@ -27,13 +27,14 @@ __all__ = [
     "RedisStore",
 ]
 
-__getattr__, __dir__ = lazy.exports(
-    __name__,
-    {
-        "EncryptedStore": "encrypted",
-        "EncryptionKeys": "encryption_keys",
-        "FileStore": "file",
-        "KeyringStore": "keyring",
-        "RedisStore": "redis",
-    },
-)
+if not typing.TYPE_CHECKING:
+    __getattr__, __dir__ = lazy.exports(
+        __name__,
+        {
+            "EncryptedStore": "encrypted",
+            "EncryptionKeys": "encryption_keys",
+            "FileStore": "file",
+            "KeyringStore": "keyring",
+            "RedisStore": "redis",
+        },
+    )

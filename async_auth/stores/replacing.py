@@ -1,7 +1,7 @@
 """A file's next content, written beside it: whoever looks sees the old or the new, never a part.
 
 Blocks. Promises that a crash or a power cut leaves one of the two, too, and at most a file
-`.NAME.*.tmp` beside it.
+`.NAME.*.tmp` beside it; no more than a crash, where the content need not be durable.
 """
 
 # ruff: noqa: PTH105, PTH108, PTH118

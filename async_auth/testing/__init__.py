@@ -34,18 +34,19 @@ __all__ = [
     "SuperTokensCoreServer",
 ]
 
-__getattr__, __dir__ = lazy.exports(
-    __name__,
-    {
-        "EthereumWallet": "web3.wallets",
-        "EventRecorder": "event_recorder",
-        "FaultProxy": "fault_proxy",
-        "GoTrueServer": "gotrue_server",
-        "ManualClock": "manual_clock",
-        "MemoryKeyring": "memory_keyring",
-        "ScriptedTransport": "scripted_transport",
-        "SoftwareAuthenticator": "webauthn.authenticator",
-        "SolanaWallet": "web3.wallets",
-        "SuperTokensCoreServer": "supertokens_core_server",
-    },
-)
+if not typing.TYPE_CHECKING:
+    __getattr__, __dir__ = lazy.exports(
+        __name__,
+        {
+            "EthereumWallet": "web3.wallets",
+            "EventRecorder": "event_recorder",
+            "FaultProxy": "fault_proxy",
+            "GoTrueServer": "gotrue_server",
+            "ManualClock": "manual_clock",
+            "MemoryKeyring": "memory_keyring",
+            "ScriptedTransport": "scripted_transport",
+            "SoftwareAuthenticator": "webauthn.authenticator",
+            "SolanaWallet": "web3.wallets",
+            "SuperTokensCoreServer": "supertokens_core_server",
+        },
+    )

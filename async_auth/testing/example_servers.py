@@ -59,7 +59,7 @@ async def supertokens_example(
     Args:
         port: Where the application listens; 0 for a free one.
         core_port: Where the core does.
-        token_life: Whole seconds that an access token lives.
+        token_life: Seconds that an access token lives.
 
     Raises:
         ConfigurationError: A value is out of range.

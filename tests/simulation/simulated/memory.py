@@ -22,7 +22,6 @@ class LookedAtMemory(MemoryStore):
         self.over = {}
         self.holding = {}
         self.written_at = {}
-        self.known = {}
         self.written = {}
 
     def record_of(self, key):
@@ -53,11 +52,11 @@ def judge_save(store, world, key, old, record, *, held, expected):
     broken = invariants.newest_wins(old, record, over=record.sign_in_id in over, excused=excused)
     world.hold("newest_wins", broken)
     world.hold("saved_under_lock", invariants.saved_under_lock(old, record, held=held or excused))
-    known = store.known.setdefault(key, set())
-    blind = expected is None and record.sign_in_id in known and not excused
+    written = store.written.setdefault(key, set())
+    known = any(record.sign_in_id == sign_in_id for sign_in_id, _ in written)
+    blind = expected is None and known and not excused
     world.hold("compares", invariants.compares(record, blind=blind))
-    known.add(record.sign_in_id)
-    store.written.setdefault(key, set()).add((record.sign_in_id, record.generation))
+    written.add((record.sign_in_id, record.generation))
     if old is not None and old.sign_in_id != record.sign_in_id:
         over[old.sign_in_id] = world.loop.now
     over.pop(record.sign_in_id, None)

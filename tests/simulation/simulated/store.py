@@ -32,8 +32,6 @@ class Shared:
     #: By key: the sign-ins that were stored once, and are not there any more.
     over: dict = attrs.field(factory=dict)
     written_at: dict = attrs.field(factory=dict)
-    #: By key: the sign-ins that were ever stored.
-    known: dict = attrs.field(factory=dict)
     #: By key: the sign-ins that were ever stored, each with its generation.
     written: dict = attrs.field(factory=dict)
     ill: bool = False
