@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import signal
 import sys
 from contextlib import AbstractAsyncContextManager
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--jwt-expiry",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
         default=JWT_EXPIRY,
         help="how long an access token lives  [%(default)s]",
@@ -61,6 +62,14 @@ def main(arguments: list[str] | None = None) -> None:
             asyncio.run(serve(example(options), options.jwt_expiry))
     except (ConfigurationError, OSError, OverflowError) as error:
         parser.error(str(error))
+
+
+def seconds(text: str) -> float:
+    """Return how long a token shall live; ArgumentTypeError names what is no such time."""
+    with contextlib.suppress(ValueError):
+        if 0 < (life := float(text)) < math.inf:
+            return life
+    raise argparse.ArgumentTypeError(f"{text!r} must be a number of seconds, more than 0")
 
 
 def example(options: argparse.Namespace) -> AbstractAsyncContextManager[tuple[str, ...]]:

@@ -84,7 +84,9 @@ def test_the_account_is_that_of_the_examples():
 @pytest.mark.parametrize(
     "arguments,why",
     [
-        (["--jwt-expiry", "-1", "--port", "0"], "jwt_expiry"),
+        (["--jwt-expiry", "-1", "--port", "0"], "--jwt-expiry: '-1' must be a number of seconds"),
+        (["supertokens", "--jwt-expiry", "soon"], "--jwt-expiry: 'soon' must be a number"),
+        (["supertokens", "--jwt-expiry", "inf"], "--jwt-expiry: 'inf' must be a number"),
         (["--port", "70000"], "port must be 0-65535"),
         (["--port", "{taken}"], "address already in use"),
         (["--core-port", "3567"], "GoTrue has no core"),
