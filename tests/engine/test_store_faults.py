@@ -365,9 +365,10 @@ async def twice_given(manager, server, faulty_store):
 
 
 async def test_what_another_got_for_the_same_token_stays_in_the_store(
-    manager, server, faulty_store, clock
+    manager, server, faulty_store, clock, watch
 ):
     """A forgiving server has given one generation to two: the later one was stored, and counts."""
+    seen = watch(manager)
     theirs = await twice_given(manager, server, faulty_store)
     shelf = manager._made().keeper.shelf  # noqa: SLF001 - to write as another process does
     faulty_store.works()
@@ -380,6 +381,24 @@ async def test_what_another_got_for_the_same_token_stays_in_the_store(
     saves = faulty_store.calls.count("save")
     await clock.run(60)
     assert saves == faulty_store.calls.count("save")
+    assert [TokenRefreshed, StoreFailed] == kinds(seen())
+
+
+async def test_a_save_that_worked_though_it_failed_is_made_sure_of_once(
+    manager, faulty_store, clock, watch
+):
+    """The retry finds the very same tokens; then nothing is owed any more."""
+    seen = watch(manager)
+    faulty_store.breaks("saved")
+    await manager.refresh_session()
+    faulty_store.works()
+    await clock.run(2)
+    saves = faulty_store.calls.count("save")
+    await clock.run(60)
+
+    assert 2 == await faulty_store.generation()
+    assert saves == faulty_store.calls.count("save")
+    assert [TokenRefreshed, StoreFailed] == kinds(seen())
 
 
 async def test_an_amendment_of_what_is_not_saved_leaves_what_another_got_in_the_store(
@@ -585,9 +604,11 @@ async def test_a_sign_out_while_a_token_from_outside_is_saved_is_cleared_later(
     assert manager.session is None
 
 
-@pytest.mark.parametrize("error", [LockTimeout("busy"), OSError("gone")])
+@pytest.mark.parametrize(
+    "error, why", [(LockTimeout("busy"), "now: busy"), (OSError("gone"), "(OSError).")]
+)
 async def test_a_lock_that_fails_delays_the_retry(
-    make_manager, server, faulty_store, clock, watch, error
+    make_manager, server, faulty_store, clock, watch, error, why
 ):
     """It is told as the store's failure, and tried again."""
 
@@ -616,6 +637,9 @@ async def test_a_lock_that_fails_delays_the_retry(
     assert 2 == await faulty_store.generation()
     assert [TokenRefreshed, *[StoreFailed] * 4] == kinds(seen())
     assert all(isinstance(failed.error, StoreError) for failed in seen()[1:])
+    assert {f"The session store cannot be written {why}"} == {
+        failed.error.message for failed in seen()[2:]
+    }
 
 
 @pytest.mark.parametrize("error", [TypeError("not plain"), ValueError("x"), ZeroDivisionError()])
@@ -687,9 +711,10 @@ async def test_a_sign_in_that_is_saved_while_its_token_is_spent_is_overwritten_n
 
 
 async def test_a_retry_that_is_overtaken_by_a_refresh_changes_nothing(
-    manager, server, faulty_store, clock, settle
+    manager, server, faulty_store, clock, settle, watch
 ):
     """They share the lock: one after the other, and the newest is what is stored."""
+    seen = watch(manager)
     faulty_store.breaks("save")
     await manager.refresh_session()
     faulty_store.works()
@@ -702,3 +727,4 @@ async def test_a_retry_that_is_overtaken_by_a_refresh_changes_nothing(
     assert 3 == (await refreshing).generation
     await clock.run(5)
     assert 3 == await faulty_store.generation()
+    assert [TokenRefreshed, StoreFailed, TokenRefreshed] == kinds(seen())

@@ -188,6 +188,23 @@ async def test_a_reader_waits_with_the_same_waiter_every_time():
     assert 1 == len(found)
 
 
+async def test_nobody_is_on_the_list_who_does_not_wait():
+    """Neither who was cancelled, nor who was woken and has not gone on yet."""
+    broadcast = Broadcast()
+    stream = broadcast.subscribe(buffer=4, greeted=True)
+    waiting = stream._tape.waiting  # noqa: SLF001 - it is nowhere to be seen
+    for end in (lambda task: task.cancel(), lambda _: broadcast.publish(refreshed(1))):
+        reading = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        assert 1 == len(waiting)
+        end(reading)
+        woken = len(waiting)
+        await asyncio.wait([reading])
+        assert {} == waiting
+
+    assert 0 == woken
+
+
 def test_a_reader_in_another_thread_may_wait_again_before_the_teller_has_gone_on(monkeypatch):
     """He is told of the next event as well."""
     broadcast, loop = Broadcast(), asyncio.new_event_loop()

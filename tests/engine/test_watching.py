@@ -188,6 +188,20 @@ async def test_a_sign_out_elsewhere_frees_those_who_wait(pair, server, store, cl
     assert [] == server.requests
 
 
+async def test_a_sign_out_elsewhere_ends_nothing_of_another_session(pair, server, settle):
+    """Who spends a token from outside meanwhile gets what it brings."""
+    one, two = pair
+    server.gate = asyncio.Event()
+    bob = asyncio.ensure_future(two.refresh_session(server.sign_in("bob").refresh_token))
+    await settle()
+    await one.sign_out()
+    await settle()
+    assert Status.SIGNED_OUT is two.status
+    server.gate.set()
+
+    assert "bob" == (await bob).user["id"]
+
+
 async def test_new_tokens_free_those_who_wait(pair, server, store, clock, settle):
     """Whoever waits for a lock that another still has, or died with, takes what that has stored."""
     one, two = pair
@@ -394,6 +408,28 @@ async def test_a_store_that_was_emptied_gets_the_session_back(pair, store, settl
     assert 1 == await store.inner.generation()
     assert [[], []] == [events() for events in seen]
     assert one.session == two.session
+
+
+async def test_what_is_saved_again_overwrites_nothing_that_another_was_faster_with(
+    make_manager, server, store, settle
+):
+    """Who has lost the race takes over what it finds."""
+    manager = make_manager(store=store, auto_refresh=False)
+    await manager.adopt(server.sign_in())
+    await settle()
+    record = await store.inner.inner.load("default")
+    gate = store.inner.gates["save"] = asyncio.Event()
+    await store.lose()
+    store.ring()
+    await store.inner.reached("save")
+    await store.inner.inner.save("default", attrs.evolve(record, generation=2), expected=None)
+    gate.set()
+    await settle()
+
+    assert 2 == await store.inner.generation()
+    store.ring()
+    await settle()
+    assert 2 == manager.session.generation
 
 
 async def test_what_the_server_ends_while_it_is_saved_again_does_not_stay_in_the_store(
