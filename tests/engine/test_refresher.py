@@ -758,3 +758,17 @@ async def test_what_memory_has_counts_where_an_answer_is_lost(
 
     assert rotated == await call
     assert [base.refresh_token] == server.requests
+
+
+async def test_a_session_that_nobody_knows_the_end_of_is_refreshed_when_it_is_asked_for(
+    make_manager, server
+):
+    """Its tokens have no expiry, and neither have those that come for them."""
+    server.life = None
+    manager = make_manager()
+    await manager.adopt(server.sign_in())
+
+    session = await manager.refresh_session()
+
+    assert (2, None) == (session.generation, session.expires_at)
+    assert session is manager.session

@@ -61,6 +61,13 @@ async def test_a_client_shows_its_session(client):
     assert_no_secret(client, client.session)
 
 
+async def test_a_client_that_is_closed_plans_nothing(client):
+    """Nothing of it refreshes any more."""
+    await client.aclose()
+
+    assert "next refresh" not in text_of(client)
+
+
 async def test_a_refresh_shows(client, clock):
     """The next look after a refresh has the new token and the event."""
     await client.refresh_session()

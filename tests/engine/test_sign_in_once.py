@@ -311,6 +311,21 @@ async def test_what_has_ended_here_is_not_taken_back(manager, door, faulty_store
     assert (2, 2) == (door.calls, session.generation)
 
 
+async def test_what_was_taken_up_is_followed_by_numbers_that_nobody_here_has_had(
+    manager, another, door, server
+):
+    """A sign-in from outside counts above all generations that this process has handed out."""
+    await manager.sign_in_once(door.of(manager))
+    for _ in range(5):
+        await manager.refresh_session()
+    await manager.sign_out()
+    await another.sign_in_once(Door(server).of(another))
+    taken = await manager.sign_in_once(door.of(manager))
+    outside = await manager.refresh_session(server.sign_in("bob").refresh_token)
+
+    assert (1, 1, 7) == (door.calls, taken.generation, outside.generation)
+
+
 @pytest.mark.parametrize("by", ["user", "server"])
 async def test_what_others_store_again_is_not_taken_back(
     manager, make_manager, door, server, faulty_store, by

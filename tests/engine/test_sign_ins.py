@@ -617,6 +617,20 @@ async def test_an_amendment_overwrites_nothing_that_another_stores_meanwhile(man
     assert "Ann" == manager.session.user["name"]
 
 
+async def test_an_amendment_that_fails_is_told_with_what_the_store_said(
+    manager, faulty_store, clock, watch
+):
+    """And it is tried again, until it is stored."""
+    seen = watch(manager)
+    faulty_store.breaks("save", error=StoreError("read-only"))
+    await manager.amend(manager.session, coloured("red"))
+    faulty_store.works()
+    await clock.run(2)
+
+    assert ["read-only"] == [event.error.message for event in seen()]
+    assert "red-token" == (await faulty_store.load("default")).session["access_token"]
+
+
 async def test_an_amendment_that_fails_after_a_sign_out_owes_nothing(manager, faulty_store, clock):
     """The session is gone: a pool that kept it for what is not saved would keep it for ever."""
     gate = faulty_store.gates["save"] = asyncio.Event()
