@@ -714,6 +714,28 @@ async def test_a_life_shorter_than_the_least_interval_is_waited_for(manager, ser
         await waiting
 
 
+@pytest.mark.parametrize("found_up", [False, True])
+@pytest.mark.parametrize("call", ["get_token", "get_session"])
+async def test_without_a_least_interval_an_answer_that_took_nearly_a_life_serves(
+    make_manager, server, clock, settle, call, found_up
+):
+    """Whoever has waited for one refresh takes what it brought, and begins no other at once."""
+    server.life, server.latency = 1.0, 0.95
+    manager = make_manager(auto_refresh=False, policy=RefreshPolicy(min_interval=0.0))
+    await manager.adopt(server.sign_in())
+    left(manager, clock, 0)
+    if found_up:
+        other = asyncio.ensure_future(manager.refresh_session())
+        await settle()
+    waiting = asyncio.ensure_future(getattr(manager, call)())
+    await clock.run(0.96)
+
+    assert 2 == (await waiting).generation
+    assert 1 == len(server.requests)
+    if found_up:
+        assert 2 == (await other).generation
+
+
 @pytest.mark.parametrize("life", [1, 2, 3, 5, 10])
 @pytest.mark.parametrize("timer", [True, False])
 async def test_short_lives_make_no_storm(make_manager, server, clock, life, timer):
