@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -226,17 +227,18 @@ async def test_a_lent_session_that_does_not_go_with_the_request_is_named(serve):
     assert SECRET not in everything_printed(caught.value)
 
 
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Give a port that is taken and on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "ftp"])
-async def test_what_never_left_is_not_sent(transport, scheme):
+async def test_what_never_left_is_not_sent(transport, silent_port, scheme):
     """A refused connection, or a scheme that we do not speak: the server cannot have seen it."""
-    url = f"{scheme}://127.0.0.1:{free_port()}/token?refresh_token={SECRET}"
+    url = f"{scheme}://127.0.0.1:{silent_port}/token?refresh_token={SECRET}"
 
     with pytest.raises(NetworkError) as caught:
         await transport.send(Request("POST", url, {"apikey": SECRET}, SECRET.encode()), timeout=5)

@@ -478,15 +478,17 @@ async def test_the_users_browser_is_the_default(client, visitor, begin, monkeypa
 
 async def test_the_port_may_be_chosen(client, visitor):
     """One, or the first free one of several."""
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen()
-        taken = busy.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"port: {taken}"):
-            await client.sign_in_with_browser("github", open_browser=visitor, port=taken)
-        assert [] == visitor.pages
-        await client.sign_in_with_browser("github", open_browser=visitor, port=[taken, 0])
-    await client.sign_in_with_browser("github", open_browser=visitor, port=taken)
+    with socket.socket() as kept:
+        # Bound and never listening: nobody else is given the port when nobody listens there.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        taken = kept.getsockname()[1]
+        with socket.create_server(("127.0.0.1", taken)):
+            with pytest.raises(ConfigurationError, match=f"port: {taken}"):
+                await client.sign_in_with_browser("github", open_browser=visitor, port=taken)
+            assert [] == visitor.pages
+            await client.sign_in_with_browser("github", open_browser=visitor, port=[taken, 0])
+        await client.sign_in_with_browser("github", open_browser=visitor, port=taken)
     assert taken == urlsplit(visitor.home).port
 
 

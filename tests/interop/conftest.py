@@ -211,13 +211,16 @@ def shifted():
 @pytest.fixture(scope="session")
 def one_core():
     """Make the core once, for its keys take long; it is down, and keeps its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # Its keys are old enough for whatever it signs.
-    core = SuperTokensCoreServer(clock=Shifted(-2 * LIFE), access_token_validity=LIFE, port=port)
-    core.clock.ahead = 0
-    return core
+    with socket.socket() as kept:
+        # Bound and never listening: nobody else is given the port while the core is down.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
+        # Its keys are old enough for whatever it signs.
+        clock = Shifted(-2 * LIFE)
+        core = SuperTokensCoreServer(clock=clock, access_token_validity=LIFE, port=port)
+        core.clock.ahead = 0
+        yield core
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -59,15 +60,19 @@ def run(*command, folder):
     """Run a program of PostgreSQL's in its folder, without root's rights."""
     drop = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     subprocess.run(
-        command, check=True, cwd=folder, stdin=subprocess.DEVNULL, timeout=60,
+        command, check=True, cwd=folder, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, **drop,
     )  # fmt: skip
 
 
-def free_port():
-    """Return a port that was free just now; PostgreSQL cannot choose one itself."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+@contextlib.contextmanager
+def kept_port():
+    """Give a port for PostgreSQL, which cannot choose one itself, and let nobody else have it."""
+    with socket.socket() as kept:
+        # Bound and never listening, so that PostgreSQL may, and whoever asks for any port may not.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -89,10 +94,10 @@ def programs():
 @pytest.fixture(scope="session")
 def postgres(programs):
     """Run a server for all tests of this folder."""
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+    with tempfile.TemporaryDirectory(prefix="pg") as folder, kept_port() as port:
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-        data, port = f"{folder}/data", free_port()
+        data = f"{folder}/data"
         initdb = ("-U", "postgres", "--auth-local=trust", "--auth-host=password")
         run(programs / "initdb", "-D", data, "--no-sync", "--no-locale", *initdb, folder=folder)
         options = f"-p {port} -k {folder} -h 127.0.0.1 -c fsync=off"
