@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import termios
+from typing import ClassVar
 
 import attrs
 import keyring
@@ -22,8 +23,8 @@ from async_auth.cli.keeping import state_folder
 from async_auth.stores import FileStore
 from async_auth.testing import GoTrueServer
 
-#: Ends whatever hangs, long before pytest does.
-PATIENCE = 40
+#: Seconds for whatever a process is waited for: ends what hangs, and nothing on a slow machine.
+PATIENCE = 120
 #: What would change what is printed, or bring a password along.
 UNWANTED = (
     "ASYNC_AUTH_PASSWORD",
@@ -51,6 +52,8 @@ class Cli:
     """How to start it."""
 
     env: dict[str, str]
+    #: Seconds that a test waits for a process.
+    patience: ClassVar[int] = PATIENCE
 
     def command(self, *arguments, before=""):
         """Return the command line for *arguments*; *before* is run first, in the same process."""

@@ -88,7 +88,7 @@ async def test_our_signals_are_our_own_again():
     assert before[signal.SIGTERM] == signal.getsignal(signal.SIGTERM)
 
 
-def test_a_signal_that_comes_after_the_program():
+def test_a_signal_that_comes_after_the_program(cli):
     """It lets us end in good order, as one that came before: a refresh may be under way."""
     done = subprocess.run(
         [sys.executable, "-c", AFTERWARDS],
@@ -96,7 +96,7 @@ def test_a_signal_that_comes_after_the_program():
         check=False,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=40,
+        timeout=cli.patience,
     )
 
     assert (0, "SIGTERM\n", "") == (done.returncode, done.stdout, done.stderr)

@@ -94,7 +94,7 @@ async def test_options_after_the_program_are_its_own(cli, signed_in):
     assert "['--json', '-h', '--', 'x']\n" == output
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_program_that_outlives_its_token(cli, invoke):
     """It asks the endpoint, and has a new one when the first has expired: by one refresh."""
     async with GoTrueServer(jwt_expiry=3, reuse_interval=0, parent_rule=False) as server:

@@ -167,7 +167,7 @@ async def test_nobody_reads(cli, signed_in):
     process.stdout.close()
     errors = await asyncio.to_thread(process.stderr.read)
     process.stderr.close()
-    code = await asyncio.to_thread(process.wait, 40)
+    code = await asyncio.to_thread(process.wait, cli.patience)
 
     assert (1, "") == (code, errors)
 

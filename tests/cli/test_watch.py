@@ -50,9 +50,8 @@ async def test_json_and_what_others_do(cli, signed_in, expire, invoke, server):
 
     async def until(event):
         lines = []
-        async with asyncio.timeout(40):
-            while not lines or lines[-1].get("event") != event:
-                lines.append(json.loads(await process.stdout.readline()))
+        while not lines or lines[-1].get("event") != event:
+            lines.append(json.loads(await process.stdout.readline()))
         return lines
 
     begun = await until("InitialSession")
@@ -81,7 +80,7 @@ async def test_nobody_reads(cli, signed_in, invoke):
     errors = await asyncio.to_thread(process.stderr.read)
     process.stderr.close()
 
-    assert (1, "") == (await asyncio.to_thread(process.wait, 40), errors)
+    assert (1, "") == (await asyncio.to_thread(process.wait, cli.patience), errors)
 
 
 async def test_a_session_that_begins_later(cli, sign_in, invoke):
@@ -106,9 +105,8 @@ async def test_a_session_that_takes_anothers_place(cli, sign_in):
     await process.stdout.readline()
     await sign_in()
     lines = []
-    async with asyncio.timeout(40):
-        while not lines or "InitialSession" not in lines[-1]:
-            lines.append((await process.stdout.readline()).decode())
+    while not lines or "InitialSession" not in lines[-1]:
+        lines.append((await process.stdout.readline()).decode())
     process.send_signal(signal.SIGINT)
     await process.communicate()
 

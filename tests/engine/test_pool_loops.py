@@ -136,8 +136,7 @@ def test_who_waits_in_a_loop_that_stands_still_is_told(make, server, clock, wait
     async def again():
         if server.gate is not None:
             server.gate.set()
-        done, waiting = await asyncio.wait(calls, timeout=5)
-        assert (len(calls), 0) == (len(done), len(waiting))
+        await asyncio.wait(calls)
         with pytest.raises(TemporaryError, match="interrupted"):
             await calls[-1]
 

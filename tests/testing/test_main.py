@@ -20,6 +20,8 @@ from async_auth.supertokens import SuperTokensClient
 from async_auth.testing.example_servers import EMAIL, PASSWORD
 
 COMMAND = [sys.executable, "-m", "async_auth.testing"]
+#: Seconds for its end: far more than it takes on a slow machine.
+PATIENCE = 120
 
 
 @contextlib.contextmanager
@@ -32,7 +34,7 @@ def served(*arguments):
             yield iter(process.stdout.readline, "")
         finally:
             process.send_signal(signal.SIGINT)
-            rest, errors = process.communicate(timeout=30)
+            rest, errors = process.communicate(timeout=PATIENCE)
     assert (0, "", "") == (process.returncode, rest, errors)
 
 

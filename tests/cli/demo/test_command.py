@@ -25,11 +25,11 @@ def objects(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
-def screen(terminal, until):
+def screen(terminal, until, patience):
     """Read from a terminal until *until* stands there, or to its end; return what was read."""
     read = b""
     while until not in read:
-        if not select.select([terminal], [], [], 30)[0]:
+        if not select.select([terminal], [], [], patience)[0]:
             break
         try:
             read += os.read(terminal, 65536)
@@ -127,10 +127,10 @@ def test_the_password_is_asked_for_on_a_terminal(cli):
         start_new_session=True,
     )
     os.close(theirs)
-    asked = screen(ours, b"Password: ")
+    asked = screen(ours, b"Password: ", cli.patience)
     os.write(ours, f"{PASSWORD}\n".encode())
-    answered = screen(ours, b"\0never").decode()
-    output = process.communicate(timeout=30)[0]
+    answered = screen(ours, b"\0never", cli.patience).decode()
+    output = process.communicate(timeout=cli.patience)[0]
     os.close(ours)
 
     assert b"Password: " == asked
@@ -166,7 +166,7 @@ def test_lines_end_cleanly_at_sigint(cli):
     process = cli.start("demo", *HASTY)
     begun = [process.stdout.readline() for _ in range(3)]
     process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=30)
+    rest, errors = process.communicate(timeout=cli.patience)
 
     assert "SignedIn" in begun[-1]
     assert "stopped by you" in rest
@@ -183,7 +183,7 @@ def test_lines_end_quietly_when_nobody_reads(cli):
     errors = process.stderr.read()
     process.stderr.close()
 
-    assert (1, "") == (process.wait(timeout=30), errors)
+    assert (1, "") == (process.wait(timeout=cli.patience), errors)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")  # noqa: PTH110 - at import
@@ -191,7 +191,7 @@ def test_output_that_cannot_be_written_is_one_line(cli):
     """A full disk is status 2 and no traceback."""
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a file
         process = cli.start("demo", *HASTY, stdout=full)
-        errors = process.communicate(timeout=30)[1]
+        errors = process.communicate(timeout=cli.patience)[1]
 
     assert 2 == process.returncode
     assert errors.startswith("Error: The machine says: ")
@@ -210,10 +210,10 @@ def test_the_picture_on_a_terminal(cli, colour):
     }
     process = cli.start("demo", *HASTY, env=env, stdout=theirs, start_new_session=True)
     os.close(theirs)
-    shown = screen(ours, "█".encode())
+    shown = screen(ours, "█".encode(), cli.patience)
     process.send_signal(signal.SIGINT)
-    shown = (shown + screen(ours, b"\0never")).decode()
-    errors = process.communicate(timeout=30)[1]
+    shown = (shown + screen(ours, b"\0never", cli.patience)).decode()
+    errors = process.communicate(timeout=cli.patience)[1]
     os.close(ours)
 
     assert (0, "") == (process.returncode, errors)
