@@ -19,6 +19,7 @@ from yarl import URL
 from async_auth.cli.demo.plan import Plan
 from async_auth.errors import AuthError
 from async_auth.gotrue import GoTrueClient
+from async_auth.ports import Clock
 from async_auth.testing import GoTrueServer
 
 
@@ -74,9 +75,13 @@ class Place(Protocol):
         """What to call it."""
         ...
 
-    def open(self, plan: Plan) -> AbstractAsyncContextManager[Site]:
+    def open(self, plan: Plan, clock: Clock) -> AbstractAsyncContextManager[Site]:
         """
         Open it.
+
+        Args:
+            plan: What is to be done there.
+            clock: What time it is there.
 
         Raises:
             AuthError: It cannot be opened; the message says why.
@@ -91,14 +96,14 @@ class Embedded:
     name: str = attrs.field(init=False, default="an embedded server")
 
     @contextlib.asynccontextmanager
-    async def open(self, plan: Plan) -> AsyncIterator[Site]:
+    async def open(self, plan: Plan, clock: Clock) -> AsyncIterator[Site]:
         """See `Place.open`."""
         # GoTrue cuts `exp` down to whole seconds, so that twelve seconds may be hardly more than
         # eleven, with an outage in the last two. Here each token lives for as long as it says.
-        server = GoTrueServer(jwt_expiry=plan.token_life + 0.99)
+        server = GoTrueServer(jwt_expiry=plan.token_life + 0.99, clock=clock)
         email, password = "demo@example.com", secrets.token_urlsafe()
         server.create_user(email=email, password=password)
-        async with server, GoTrueClient(server.url, policy=plan.policy) as client:
+        async with server, GoTrueClient(server.url, policy=plan.policy, clock=clock) as client:
             yield Site(
                 client=client,
                 sign_in=lambda: client.sign_in_with_password(email=email, password=password),
@@ -129,10 +134,10 @@ class Real:
         return URL(self.url).host or "a server"
 
     @contextlib.asynccontextmanager
-    async def open(self, plan: Plan) -> AsyncIterator[Site]:
+    async def open(self, plan: Plan, clock: Clock) -> AsyncIterator[Site]:
         """See `Place.open`."""
         who = self.account
-        async with GoTrueClient(self.url, self.api_key, policy=plan.policy) as client:
+        async with GoTrueClient(self.url, self.api_key, policy=plan.policy, clock=clock) as client:
             yield Site(
                 client=client,
                 sign_in=lambda: client.sign_in_with_password(

@@ -17,6 +17,7 @@ from typing import Any, Self
 from yarl import URL
 
 from async_auth.cli.demo.faults import REFRESH, Mischief
+from async_auth.cli.demo.pauses import pause
 from async_auth.cli.demo.places import Place, Site
 from async_auth.cli.demo.plan import Plan
 from async_auth.cli.demo.tally import UNAUTHORIZED, Summary, Tally
@@ -34,7 +35,7 @@ RATE_OVER = 2.0
 LAST_CALLS = 3
 
 
-async def run(plan: Plan, place: Place, view: View) -> Summary:
+async def run(plan: Plan, place: Place, view: View, *, clock: Clock | None = None) -> Summary:
     """
     Play the demo to its end; SIGINT and SIGTERM bring that forward.
 
@@ -42,21 +43,23 @@ async def run(plan: Plan, place: Place, view: View) -> Summary:
         plan: What to do.
         place: Where.
         view: Who is shown it, the summary too.
+        clock: What time it is, for everybody; the system's if `None`.
 
     Raises:
         AuthError: The place cannot be opened, or the sign-in failed.
         OSError: The view cannot show it.
     """
-    tally, bell = Tally(policy=plan.policy), Bell()
+    clock = SystemClock() if clock is None else clock
+    tally, bell = Tally(policy=plan.policy), Bell(clock)
     async with AsyncExitStack() as stack:
-        listener = Listener(tally, bell)
+        listener = Listener(tally, bell, clock)
         # Left last: the stream ends when the client is closed, and then all has been told.
         await stack.enter_async_context(listener)
-        site = await stack.enter_async_context(place.open(plan))
+        site = await stack.enter_async_context(place.open(plan, clock))
         listener.listen(site.client.events())
         await site.sign_in()
         http = await stack.enter_async_context(open_http(site))
-        crew = Crew(plan, site, tally, http)
+        crew = Crew(plan, site, tally, http, clock)
         scenario = Scenario(plan, site, tally, listener, view)
         with stopped_by_signals(bell):
             view.begin(plan, place.name)
@@ -118,10 +121,16 @@ def stopped_by_signals(bell: Bell) -> Iterator[None]:
 
 
 class Bell:
-    """Wakes the one who steps: there is news, or *stop* is asked for."""
+    """
+    Wakes the one who steps: there is news, or *stop* is asked for.
 
-    def __init__(self) -> None:
+    Args:
+        clock: What counts the seconds of a wait.
+    """
+
+    def __init__(self, clock: Clock) -> None:
         self.stop = False
+        self._clock = clock
         self._rung = asyncio.Event()
 
     def ring(self) -> None:
@@ -130,18 +139,16 @@ class Bell:
 
     async def wait(self, seconds: float) -> None:
         """Return when it rings, or after *seconds*."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
+        await pause(self._clock, seconds, self._rung)
         self._rung.clear()
 
 
 class Listener:
     """Reads the client's events in a task of its own, for the tally at once and for the view."""
 
-    def __init__(self, tally: Tally, bell: Bell):
-        self.clock: Clock = SystemClock()
-        self.began = self.clock.monotonic()
+    def __init__(self, tally: Tally, bell: Bell, clock: Clock):
+        self.clock = clock
+        self.began = clock.monotonic()
         self._tally = tally
         self._bell = bell
         self._news: deque[EventNote] = deque()

@@ -6,18 +6,20 @@ for what they see, only when they are told to.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 
 import aiohttp
 import anyio
 import attrs
 
+from async_auth.cli.demo.pauses import pause
 from async_auth.cli.demo.places import Site
 from async_auth.cli.demo.plan import Plan
 from async_auth.cli.demo.tally import OK, Tally
 from async_auth.integrations.aiohttp import bearer
+from async_auth.ports import Clock
 
 #: Seconds that a call may take, and that calls under way get to end by themselves.
 CALL_TIMEOUT, GRACE = 15.0, 3.0
@@ -42,13 +44,17 @@ class Crew:
         site: What they call.
         tally: Where they report.
         http: What they call with.
+        clock: What counts their pauses, and how long a call took.
     """
 
     plan: Plan
     site: Site
     tally: Tally
     http: aiohttp.ClientSession
-    _stop: anyio.Event = attrs.field(init=False, factory=anyio.Event)
+    clock: Clock
+    _stop: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    _left: int = attrs.field(init=False, default=0)
+    _all_left: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
 
     @contextlib.asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -63,14 +69,14 @@ class Crew:
                 failure = error
             finally:
                 self._stop.set()
-                group.cancel_scope.deadline = anyio.current_time() + GRACE
+                group.start_soon(self._see_off, group.cancel_scope)
         # Out here, for the group would wrap it.
         if failure is not None:
             raise failure
 
     async def call(self) -> None:
         """Call once."""
-        began = time.perf_counter()
+        began = self.clock.monotonic()
         try:
             async with self.http.get(self.site.target, allow_redirects=False) as response:
                 body = await response.read()
@@ -78,15 +84,18 @@ class Crew:
             self.tally.raised(error)
         else:
             mark = self.site.mark_of(body) if response.status == OK else None
-            self.tally.answered(response.status, time.perf_counter() - began, mark)
+            self.tally.answered(response.status, self.clock.monotonic() - began, mark)
 
     async def _work(self, number: int) -> None:
         # Not all at the same instant, or they would go on in step.
-        await self._rest(self.plan.pause * number / self.plan.workers)
+        await pause(self.clock, self.plan.pause * number / self.plan.workers, self._stop)
         while not self._stop.is_set():
             await self.call()
-            await self._rest(self.plan.pause)
+            await pause(self.clock, self.plan.pause, self._stop)
+        self._left += 1
+        if self._left == self.plan.workers:
+            self._all_left.set()
 
-    async def _rest(self, seconds: float) -> None:
-        with anyio.move_on_after(seconds):
-            await self._stop.wait()
+    async def _see_off(self, scope: anyio.CancelScope) -> None:
+        await pause(self.clock, GRACE, self._all_left)
+        scope.cancel()

@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from async_auth.cli.commands import commands
 from async_auth.cli.demo.drawing import Drawing
+from async_auth.cli.demo.places import Embedded
+from async_auth.cli.demo.plan import Plan
 
 
 @attrs.define
@@ -51,17 +53,29 @@ def test_a_demo_that_did_not_end_draws_nothing(tmp_path):
     assert not path.exists()
 
 
-def test_the_demo_draws_itself(tmp_path):
-    """With --svg the usual lines are told, and the drawing says the same and fetches nothing."""
-    path = tmp_path / "demo.svg"
-    times = ["--seconds=4", "--token-life=2", "--spell=0.2", "--retry-after=0.1"]
+async def test_the_demo_draws_itself(play, tmp_path):
+    """The drawing says what the view beside it was told, and fetches nothing."""
+    told, path = Told(), tmp_path / "demo.svg"
 
-    done = CliRunner().invoke(commands, ["demo", "--workers=3", *times, f"--svg={path}"])
+    with Drawing(told, path) as view:
+        summary = await play(Plan(workers=3, pause=0.5), Embedded(), view)
 
     drawn = path.read_text(encoding="utf-8")
-    assert "SignedIn" in done.stdout
+    assert summary.ok, summary.problems
+    assert {"enter", "begin", "note", "tick", "end", "exit"} == set(told.names)
     assert drawn.startswith("<svg")
-    for word in ("SignedIn", "TokenRefreshed", "server", "requests"):
+    for word in ("SignedIn", "RefreshFailed", "TokenRefreshed", "server", "requests"):
         assert word in drawn
     assert "@font-face" not in drawn
     assert "eyJ" not in drawn
+
+
+def test_the_command_draws(tmp_path):
+    """With --svg the usual lines are told all the same."""
+    path = tmp_path / "demo.svg"
+    options = ["--seconds=1", "--workers=3", "--token-life=3600", f"--svg={path}"]
+
+    done = CliRunner().invoke(commands, ["demo", *options])
+
+    assert "SignedIn" in done.stdout
+    assert "SignedIn" in path.read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import pytest
 
 from async_auth.cli.demo.places import Account, Embedded, Real, issued_at
 from async_auth.cli.demo.plan import Plan
+from async_auth.clock import SystemClock
 from async_auth.errors import AuthSessionMissing, ConfigurationError, InvalidCredentials
 from async_auth.testing import GoTrueServer
 
@@ -15,7 +16,7 @@ ACCOUNT = Account(email="bot@example.com", phone=None, password=PASSWORD)
 
 async def test_embedded_tokens_live_for_as_long_as_they_say():
     """Whatever the fraction of the second, a token is good until its stated end."""
-    async with Embedded().open(Plan(token_life=12)) as site:
+    async with Embedded().open(Plan(token_life=12), SystemClock()) as site:
         await site.sign_in()
         session = site.client.session
 
@@ -25,7 +26,7 @@ async def test_embedded_tokens_live_for_as_long_as_they_say():
 
 async def test_leaving_closes_the_client():
     """Whoever waits for its events sees their end."""
-    async with Embedded().open(Plan()) as site:
+    async with Embedded().open(Plan(), SystemClock()) as site:
         stream = site.client.events()
 
     assert ["InitialSession"] == [type(event).__name__ async for event in stream]
@@ -36,7 +37,7 @@ async def test_a_real_server_is_left_without_a_session():
     async with GoTrueServer() as server:
         user = server.create_user(email="bot@example.com", password=PASSWORD)
         place = Real(url=server.url, api_key="public", account=ACCOUNT)
-        async with place.open(Plan()) as site:
+        async with place.open(Plan(), SystemClock()) as site:
             await site.sign_in()
             sessions = len(server.session_ids(user))
 
@@ -53,7 +54,7 @@ async def test_a_sign_out_that_fails_harms_nobody():
         server.create_user(email="bot@example.com", password=PASSWORD)
         server.faults.add("/logout", status=500, times=None)
         place = Real(url=f"{server.url}/", api_key=None, account=ACCOUNT)
-        async with place.open(Plan()) as site:
+        async with place.open(Plan(), SystemClock()) as site:
             await site.sign_in()
 
         with pytest.raises(Exception, match="closed"):
@@ -65,7 +66,7 @@ async def test_a_wrong_password():
     """The sign-in says so."""
     async with (
         GoTrueServer() as server,
-        Real(url=server.url, api_key=None, account=ACCOUNT).open(Plan()) as site,
+        Real(url=server.url, api_key=None, account=ACCOUNT).open(Plan(), SystemClock()) as site,
     ):
         with pytest.raises(InvalidCredentials):
             await site.sign_in()
@@ -77,7 +78,7 @@ async def test_a_bad_url():
     """The client says so; the message names the argument."""
     place = Real(url="nonsense", api_key=None, account=ACCOUNT)
     with pytest.raises(ConfigurationError, match="url"):
-        async with place.open(Plan()):
+        async with place.open(Plan(), SystemClock()):
             pass
 
     assert "a server" == place.name

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 
 import attrs
 import pytest
 
-from async_auth.cli.demo.places import Embedded
+from async_auth.cli.demo.json_lines import JsonLines
+from async_auth.cli.demo.places import Account, Embedded, Real
 from async_auth.cli.demo.plan import Plan
 from async_auth.cli.demo.scenario import run
 from async_auth.errors import InvalidCredentials
+from async_auth.testing import GoTrueServer
+
+PASSWORD = "correct-horse-battery"
 
 
 class Calm(Plan):
@@ -62,15 +67,57 @@ class Spoilt:
     name: str = "a spoilt server"
 
     @contextlib.asynccontextmanager
-    async def open(self, plan):
+    async def open(self, plan, clock):
         """See `Place.open`."""
-        async with Embedded().open(plan) as site:
+        async with Embedded().open(plan, clock) as site:
 
             async def sign_in():
                 await site.sign_in()
                 await self.spoil(site)
 
             yield attrs.evolve(site, sign_in=sign_in)
+
+
+async def test_the_whole_story(play, capsys):
+    """An outage and a lost answer later nobody has seen a 401, and each life cost one token."""
+    # All as for everyone, but for fewer calls.
+    await play(Plan(workers=5, pause=0.5), Embedded(), JsonLines())
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    begin, summary = told[0], told[-1]
+    faults = [(one["fault"], one["phase"]) for one in told if one["type"] == "fault"]
+    events = [one["event"] for one in told if one["type"] == "event"]
+
+    assert ("begin", "summary") == (begin["type"], summary["type"])
+    assert {"begin", "event", "fault", "state", "summary"} == {one["type"] for one in told}
+    assert [("outage", "begin"), ("outage", "end"), ("lost answer", "once")] == faults
+    # Of the second refresh one try fails, and another a second later; it lasts for 1.5 seconds.
+    failed, refreshed = "RefreshFailed", "TokenRefreshed"
+    begun, outage = ["InitialSession", "SignedIn"], [failed, failed]
+    assert [*begun, refreshed, *outage, refreshed, refreshed, refreshed] == events
+    assert summary["ok"]
+    assert [] == summary["problems"]
+    assert ["200"] == list(summary["answers"])
+    assert 4 == summary["issued"] == summary["refreshed"] == summary["lives"] - 1
+    assert 0 == summary["early"] == summary["refused"]
+    # Every failed try, every rotation, and the one whose answer was lost.
+    assert 2 == summary["failed"]
+    assert 2 + 4 + 1 == summary["refresh_requests"]
+
+
+async def test_a_real_server(play, manual_clock):
+    """The workers ask it who they are; a token that is due is replaced, and nothing goes wrong."""
+    async with GoTrueServer(jwt_expiry=12, clock=manual_clock) as server:
+        user = server.create_user(email="bot@example.com", password=PASSWORD)
+        account = Account(email="bot@example.com", phone=None, password=PASSWORD)
+        place = Real(url=server.url, api_key="public", account=account)
+        summary = await play(Plan(seconds=15, workers=5, pause=0.5), place, Keeping())
+        sessions = server.session_ids(user)
+
+    assert summary.ok, summary.problems
+    assert {200: server.counts["/user"]} == summary.answers
+    assert 1 == server.issued == summary.refreshed == summary.lives - 1
+    assert (None, ()) == (summary.issued, summary.faults)
+    assert [] == sessions
 
 
 async def test_a_run_that_goes_well():
