@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -230,6 +230,29 @@ async def test_a_lent_session_that_does_not_go_with_the_request_is_named(serve):
 
 
 @pytest.fixture
+async def hurry(monkeypatch) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
+    """
+    Return a function that awaits something while the loop's time runs ahead.
+
+    By a second for each round of the loop: limits end one after the other, however slow the
+    machine is, and without waiting.
+    """
+    loop = asyncio.get_running_loop()
+    real, ahead = loop.time, 0
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead)
+
+    async def hurried(awaited: Awaitable[Any]) -> Any:
+        nonlocal ahead
+        task = asyncio.ensure_future(awaited)
+        while not task.done():
+            await asyncio.sleep(0)
+            ahead += 1
+        return await task
+
+    return hurried
+
+
+@pytest.fixture
 def silent_port() -> Iterator[int]:
     """Give a port that is taken and on which nobody listens."""
     with socket.socket() as taken:
@@ -273,7 +296,7 @@ async def test_a_failed_handshake_is_not_sent(serve, transport):
     assert isinstance(caught.value.__cause__, OSError)
 
 
-async def test_a_host_that_never_connects_is_not_sent(transport):
+async def test_a_host_that_never_connects_is_not_sent(transport, hurry):
     """A connection that takes too long is told apart from an answer that does."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -281,13 +304,13 @@ async def test_a_host_that_never_connects_is_not_sent(transport):
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/?{SECRET}"
 
         with pytest.raises(NetworkError) as caught:
-            await transport.send(Request("POST", url, (), b"x"), timeout=1.5)
+            await hurry(transport.send(Request("POST", url, (), b"x"), timeout=LONG))
 
     assert caught.value.sent is False
     assert SECRET not in everything_printed(caught.value)
 
 
-async def test_a_full_pool_is_not_sent(serve):
+async def test_a_full_pool_is_not_sent(serve, hurry):
     """Waiting for a connection of the lent session's pool sends nothing."""
     arrived, leave = asyncio.Event(), asyncio.Event()
 
@@ -300,8 +323,9 @@ async def test_a_full_pool_is_not_sent(serve):
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as http:
         first = asyncio.create_task(http.get(site.url))
         await arrived.wait()
+        waiting = AiohttpTransport(http).send(Request("POST", site.url, (), b"x"), timeout=LONG)
         with pytest.raises(NetworkError) as caught:
-            await AiohttpTransport(http).send(Request("POST", site.url, (), b"x"), timeout=1.5)
+            await hurry(waiting)
         leave.set()
         (await first).release()
 
@@ -309,17 +333,21 @@ async def test_a_full_pool_is_not_sent(serve):
     assert 1 == len(site.requests)
 
 
-async def test_a_slow_answer_was_sent(serve, transport):
+async def test_a_slow_answer_was_sent(serve, transport, hurry):
     """After the total timeout nobody knows what the server has done."""
-    leave = asyncio.Event()
+    arrived, leave = asyncio.Event(), asyncio.Event()
 
     async def stall(request: web.Request) -> web.StreamResponse:
+        arrived.set()
         await leave.wait()
         return web.Response()
 
     site = await serve(stall)
+    request = Request("POST", f"{site.url}/?{SECRET}", (), b"x")
+    asking = asyncio.create_task(transport.send(request, timeout=LONG))
+    await arrived.wait()
     with pytest.raises(NetworkError) as caught:
-        await transport.send(Request("POST", f"{site.url}/?{SECRET}", (), b"x"), timeout=0.2)
+        await hurry(asking)
     leave.set()
 
     assert caught.value.sent is True
