@@ -481,6 +481,23 @@ async def test_a_session_is_refreshed_within_the_margin(manager, server, clock, 
     assert (requests, 1 + requests) == (len(server.requests), session.generation)
 
 
+async def test_nobody_waits_for_a_session_past_the_last_moments_of_a_short_life(
+    make_manager, server, clock, settle
+):
+    """A tenth of a second is as much to a token of one second."""
+    server.life, server.latency = 1.0, 5
+    manager = make_manager(auto_refresh=False)
+    await manager.adopt(server.sign_in())
+    left(manager, clock, 0.15)
+    waiting = asyncio.ensure_future(manager.get_session())
+    await settle()
+    assert not waiting.done()
+    await clock.run(0.06)
+
+    assert 1 == (await waiting).generation
+    await clock.run(5)
+
+
 async def test_nobody_waits_for_a_session_past_the_good_tokens_last_two_seconds(
     manager, server, clock, settle
 ):

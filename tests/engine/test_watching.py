@@ -433,11 +433,12 @@ async def test_what_is_saved_again_overwrites_nothing_that_another_was_faster_wi
 
 
 async def test_what_the_server_ends_while_it_is_saved_again_does_not_stay_in_the_store(
-    make_manager, server, store, clock, settle
+    make_manager, server, store, clock, settle, watch
 ):
     """Or the next start would find a session that has ended."""
     manager = make_manager(store=store, auto_refresh=False)
     await manager.adopt(server.sign_in())
+    seen = watch(manager)
     await settle()
     gate = store.inner.gates["save"] = asyncio.Event()
     await store.lose()
@@ -451,6 +452,8 @@ async def test_what_the_server_ends_while_it_is_saved_again_does_not_stay_in_the
     await clock.run(2)
 
     assert None is await store.inner.generation()
+    (told,) = [event.error for event in seen() if isinstance(event, StoreFailed)]
+    assert isinstance(told, StoreError)
 
 
 async def test_a_sign_out_of_what_was_lost_is_heard(pair, store, settle, watch):
