@@ -107,6 +107,8 @@ async def test_a_session_that_takes_anothers_place(cli, sign_in):
     lines = []
     while not lines or "InitialSession" not in lines[-1]:
         lines.append((await process.stdout.readline()).decode())
+        # Whoever has ended writes nothing, at once and for ever.
+        assert lines[-1]
     process.send_signal(signal.SIGINT)
     await process.communicate()
 

@@ -136,7 +136,8 @@ def test_who_waits_in_a_loop_that_stands_still_is_told(make, server, clock, wait
     async def again():
         if server.gate is not None:
             server.gate.set()
-        await asyncio.wait(calls)
+        done, waiting = await asyncio.wait(calls)
+        assert (len(calls), 0) == (len(done), len(waiting))
         with pytest.raises(TemporaryError, match="interrupted"):
             await calls[-1]
 

@@ -701,7 +701,7 @@ async def test_a_sign_in_that_is_saved_while_its_token_is_spent_is_overwritten_n
     call = asyncio.ensure_future(manager.refresh_session())
     await settle()
     keeper = manager._made().keeper  # noqa: SLF001 - what a retry does when the lock is lost
-    await keeper.mender._save_again()  # noqa: SLF001
+    await keeper.mender._save_again()  # noqa: SLF001 - as above
     theirs = attrs.evolve(server.sign_in(), generation=2, sign_in_id=signed_in.sign_in_id)
     await keeper.shelf.save(theirs, expected=1)
     server.gate.set()
