@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import count
@@ -151,6 +151,24 @@ async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
             return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         yield start
+
+
+@contextmanager
+def keep_port() -> Iterator[int]:
+    """Give a port on which whoever names it may listen, and which is given to nobody else."""
+    with socket.socket() as kept:
+        # Bound and never listening. A server's own port is free for every process while the server
+        # is down, and those that run tests beside us ask for "any port" all the time.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield int(kept.getsockname()[1])
+
+
+@pytest.fixture
+def kept_port() -> Iterator[int]:
+    """Give a port that is the test's alone, also while nobody listens there."""
+    with keep_port() as port:
+        yield port
 
 
 @pytest.fixture(scope="session")
@@ -356,7 +374,10 @@ async def set_stage(manual_clock: ManualClock) -> AsyncIterator[Callable[..., Aw
     async with AsyncExitStack() as exits:
 
         async def start(*, ahead: float = 0.0, **options: Any) -> Stage:
-            server = GoTrueServer(clock=Elsewhere(manual_clock, ahead), **options)
+            # It may be down for a while, and come back.
+            port = exits.enter_context(keep_port())
+            clock = Elsewhere(manual_clock, ahead)
+            server = GoTrueServer(clock=clock, port=port, **options)
             await exits.enter_async_context(server)
             return Stage(server, manual_clock, exits)
 

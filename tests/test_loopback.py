@@ -52,9 +52,9 @@ def guests():
 
 
 @pytest.fixture
-async def door(guests):
-    """Return a door that is open."""
-    opened = open_door([0], guests)
+async def door(guests, kept_port):
+    """Return a door that is open, and whose port nobody else has."""
+    opened = open_door([kept_port], guests)
     await opened.open()
     yield opened
     opened.close()
@@ -287,14 +287,14 @@ async def test_waiting_ones_are_kept(door, guests, connect):
     assert (await waiting[0][0].read()).endswith(b"hello")
 
 
-async def test_the_door_may_be_closed_before_it_is_open(guests):
+async def test_the_door_may_be_closed_before_it_is_open(guests, kept_port):
     """Then the port is free as well."""
-    door = open_door([0], guests)
+    door = open_door([kept_port], guests)
     door.close()
 
-    again = open_door([door.port], guests)
+    again = open_door([kept_port], guests)
 
-    assert door.port == again.port
+    assert kept_port == door.port == again.port
     again.close()
 
 
@@ -387,10 +387,10 @@ async def test_who_comes_in_the_moment_of_closing_is_hung_up_on(guests):
         await writer.wait_closed()
 
 
-def test_a_door_outlives_its_loop(guests):
+def test_a_door_outlives_its_loop(guests, kept_port):
     """A loop that was closed under it does not keep the port."""
     loop = asyncio.new_event_loop()
-    door = open_door([0], guests)
+    door = open_door([kept_port], guests)
     loop.run_until_complete(door.open())
     loop.close()
 

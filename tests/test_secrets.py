@@ -697,14 +697,18 @@ class Caller:
 
 @pytest.mark.parametrize("version", ["5.4", "5.6"])
 @pytest.mark.parametrize("method", ["header", "cookie"])
-async def test_no_secret_of_a_back_end_is_shown(make_key, version, method, caplog, capfd):
+async def test_no_secret_of_a_back_end_is_shown(
+    make_key, version, method, kept_port, caplog, capfd
+):
     """Sign-in, use, refresh, theft, refusals, an outage, sign-out: then everything is printed."""
     caplog.set_level(logging.DEBUG)
     evidence, clock = Evidence(), ManualClock()
     evidence.secrets |= {ANTI_CSRF}
     wanted = BooleanClaim("wanted", lambda *_: False).validators.is_true()
     async with (
-        SuperTokensCoreServer(clock=clock, api_keys=[API_KEY], make_key=make_key) as core,
+        SuperTokensCoreServer(
+            clock=clock, api_keys=[API_KEY], make_key=make_key, port=kept_port
+        ) as core,
         SuperTokensBackend(
             core.url,
             app=APP,
