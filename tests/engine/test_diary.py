@@ -30,7 +30,7 @@ from async_auth.events import (
     UserUpdated,
 )
 
-ACCESS, REFRESH, CLAIM = "access-5ec2e7-token", "refresh-5ec2e7-token", "claim-5ec2e7-value"
+ACCESS, REFRESH, CLAIM = "access-hush-token", "refresh-hush-token", "claim-hush-value"
 SESSION = Session(access_token=ACCESS, refresh_token=REFRESH, user={"email": CLAIM})
 AWAY = ServerUnavailable("The server is away.", status=503)
 FULL = StoreError("The disk is full.")
@@ -80,14 +80,14 @@ def everything(caplog):
 
 
 @pytest.mark.parametrize("event,level,message", LEVELS, ids=[line[2] for line in LEVELS])
-def test_each_event_has_its_level_and_shows_no_secret(caplog, event, level, message):
+def test_each_event_has_its_level_and_shows_no_secret(caplog, our_log, event, level, message):
     """The table of the README, line by line."""
     Diary().enter(event)
 
     assert [("async_auth.engine", level, message)] == [
-        (record.name, record.levelname, record.getMessage()) for record in caplog.records
+        (record.name, record.levelname, record.getMessage()) for record in our_log()
     ]
-    assert "5ec2e7" not in caplog.text
+    assert "hush" not in caplog.text
 
 
 def test_no_event_is_left_out():
@@ -99,7 +99,7 @@ def test_no_event_is_left_out():
     assert kinds == {type(event) for event, _, _ in LEVELS}
 
 
-def test_an_outage_of_many_sessions_warns_once_in_a_minute(caplog):
+def test_an_outage_of_many_sessions_warns_once_in_a_minute(our_log):
     """The others are there for whoever debugs; failures of the store are a matter of their own."""
     diary = Diary()
     for at in (0.0, 0.0, 1.0, CALM - 1, CALM, CALM + 1):
@@ -108,10 +108,10 @@ def test_an_outage_of_many_sessions_warns_once_in_a_minute(caplog):
     diary.enter(RefreshFailed(error=AWAY, at=10.0))
 
     expected = ["WARNING", *["DEBUG"] * 3, "WARNING", "DEBUG", "WARNING", "WARNING"]
-    assert expected == [record.levelname for record in caplog.records]
+    assert expected == [record.levelname for record in our_log()]
 
 
-async def test_a_life_at_debug_shows_no_secret(stage, caplog):
+async def test_a_life_at_debug_shows_no_secret(stage, caplog, our_log):
     """Everything that happens to a session over a real connection, and all that is logged."""
     client = await stage.signed_in()
     secrets = {stage.PASSWORD}
@@ -142,7 +142,7 @@ async def test_a_life_at_debug_shows_no_secret(stage, caplog):
     keep()
     await client.sign_out()
 
-    assert {"DEBUG", "INFO", "WARNING"} <= {record.levelname for record in caplog.records}
+    assert {"DEBUG", "INFO", "WARNING"} <= {record.levelname for record in our_log()}
     assert [] == [secret[:8] for secret in secrets if secret in caplog.text]
 
 

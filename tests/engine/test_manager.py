@@ -743,6 +743,7 @@ async def test_a_cancelled_close_ends_streams_without_another_event(signed_in, s
     await asyncio.wait([closing, waiting])
     server.gate.set()
 
+    assert isinstance(waiting.exception(), AuthSessionMissing)
     assert ["INITIAL_SESSION", "SIGNED_OUT"] == await reading
 
 

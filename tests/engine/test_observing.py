@@ -91,14 +91,14 @@ async def test_a_refresh_that_is_torn_is_told_as_interrupted(
 
 
 @pytest.mark.parametrize("moment", ["asked", "enter", "sending", "exit", "ended"])
-async def test_an_observer_that_fails_is_logged_and_harms_nobody(stage, caplog, moment):
+async def test_an_observer_that_fails_is_logged_and_harms_nobody(stage, our_log, moment):
     """The refresh goes on, whichever of its methods raises."""
     client = await stage.signed_in()
     client.manager.observe(Witness(moment))
     before = client.session.generation
 
     assert before + 1 == (await client.refresh_session()).session.generation
-    assert ["An observer of refreshes failed"] == [r.message for r in caplog.records if r.exc_info]
+    assert ["An observer of refreshes failed"] == [r.message for r in our_log() if r.exc_info]
 
 
 async def test_there_is_one_observer(stage):

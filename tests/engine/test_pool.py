@@ -535,7 +535,7 @@ async def test_a_close_offers_the_store_what_it_would_not_take(make_pool, server
 
 
 async def test_a_close_does_not_wait_for_ever_for_a_store(
-    make_pool, server, faulty_store, clock, caplog
+    make_pool, server, faulty_store, clock, our_log
 ):
     """Fifteen seconds for all sessions together, not for each; that is no failure of its own."""
     pool = make_pool(store=faulty_store, max_refresh_rate=math.inf)
@@ -552,7 +552,7 @@ async def test_a_close_does_not_wait_for_ever_for_a_store(
     await closing
 
     assert 15 == clock.now() - began
-    assert [] == [record.message for record in caplog.records if record.exc_info]
+    assert [] == [record.message for record in our_log() if record.exc_info]
 
 
 async def test_a_close_ends_the_connections_that_the_pool_has_made(tiny_provider):

@@ -246,7 +246,7 @@ async def test_let_go_lets_the_work_end_first(clock):
     assert ["aclose"] == owned.calls
 
 
-async def test_errors_of_its_tasks_are_logged_once(clock, caplog):
+async def test_errors_of_its_tasks_are_logged_once(clock, our_log):
     """What nobody awaits is told to the log, not to asyncio's exception handler."""
 
     async def broken():
@@ -258,11 +258,11 @@ async def test_errors_of_its_tasks_are_logged_once(clock, caplog):
     await asyncio.sleep(0)
 
     assert [("async_auth.engine", logging.ERROR)] * 2 == [
-        (record.name, record.levelno) for record in caplog.records
+        (record.name, record.levelno) for record in our_log()
     ]
 
 
-def test_a_timekeeper_that_a_ctrl_c_struck_is_replaced(clock, caplog):
+def test_a_timekeeper_that_a_ctrl_c_struck_is_replaced(clock, our_log):
     """KeyboardInterrupt ends the cell; in the next cell appointments are kept as before."""
 
     def strike():
@@ -288,7 +288,7 @@ def test_a_timekeeper_that_a_ctrl_c_struck_is_replaced(clock, caplog):
     loop.run_until_complete(wait(runtime))
     loop.close()
 
-    assert [] == caplog.records
+    assert [] == our_log()
 
 
 async def test_another_running_loop_is_an_error(clock):

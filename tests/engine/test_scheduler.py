@@ -101,7 +101,7 @@ async def test_a_cancelled_timer_is_not_called(clock):
     assert [] == diary.notes
 
 
-async def test_a_callback_that_raises_is_logged_and_harms_no_other(clock, caplog):
+async def test_a_callback_that_raises_is_logged_and_harms_no_other(clock, our_log):
     """One session's trouble does not stop the timer of all the others."""
     diary = Diary(clock)
 
@@ -116,7 +116,7 @@ async def test_a_callback_that_raises_is_logged_and_harms_no_other(clock, caplog
 
     assert [("same moment", 5), ("later", 6)] == diary.notes
     assert [("async_auth.engine", logging.ERROR)] == [
-        (record.name, record.levelno) for record in caplog.records
+        (record.name, record.levelno) for record in our_log()
     ]
 
 
@@ -208,7 +208,7 @@ async def test_a_clock_that_is_set_back_takes_the_appointments_along(clock):
     assert [("due", 90 - 7200)] == diary.notes
 
 
-async def test_followers_are_told_of_a_clock_that_was_set_back(clock, caplog):
+async def test_followers_are_told_of_a_clock_that_was_set_back(clock, our_log):
     """Each gets the step; one that raises harms no other, and none is kept alive."""
 
     class Follower:
@@ -235,7 +235,7 @@ async def test_followers_are_told_of_a_clock_that_was_set_back(clock, caplog):
 
     assert [-600.0] == followers[1].steps
     assert 2 == len(scheduler.followers)
-    assert 1 == len(caplog.records)
+    assert 1 == len(our_log())
 
 
 async def test_a_clock_that_is_adjusted_a_little_is_nobodys_business(clock):

@@ -217,7 +217,7 @@ def test_a_ticket_that_was_admitted_cannot_be_cancelled(clock):
     assert 1 == gate.turnstile.inside
 
 
-def test_a_callback_that_raises_is_logged_and_gives_its_place_back(clock, caplog):
+def test_a_callback_that_raises_is_logged_and_gives_its_place_back(clock, our_log):
     """One session's trouble keeps no other out."""
     gate = Gate(clock, limit=1)
 
@@ -229,7 +229,7 @@ def test_a_callback_that_raises_is_logged_and_gives_its_place_back(clock, caplog
 
     assert ["next"] == gate.names
     assert [("async_auth.engine", logging.ERROR)] == [
-        (record.name, record.levelno) for record in caplog.records
+        (record.name, record.levelno) for record in our_log()
     ]
 
 

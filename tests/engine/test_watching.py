@@ -574,7 +574,7 @@ async def test_a_store_that_cannot_be_watched_is_tried_again(
     assert 4 == store.watched
 
 
-async def test_the_pauses_grow_until_something_is_heard(caplog):
+async def test_the_pauses_grow_until_something_is_heard(our_log):
     """So many failures in a row are told to whoever waits; what is heard ends the row."""
     away = ValueError("hush")
     turns = [[away], [away], ["one", "two"], ["three", away], [away], []]
@@ -606,7 +606,7 @@ async def test_the_pauses_grow_until_something_is_heard(caplog):
     assert ["one", "two", "three"] == heard
     assert ["ada"] * 6 == closed
     said = "Session 'ada': The session store cannot be watched (ValueError)."
-    assert [said] * 4 == [record.getMessage() for record in caplog.records]
+    assert [said] * 4 == [record.getMessage() for record in our_log()]
 
 
 async def test_a_stream_is_closed_when_nobody_listens_any_more():
