@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
 
 import aiohttp
 import pytest
@@ -198,11 +199,15 @@ async def test_refusing_and_accepting(proxy, http):
     assert url == proxy.url
 
 
-async def test_a_server_that_is_away_is_a_reset(unused_tcp_port, http):
+async def test_a_server_that_is_away_is_a_reset(http):
     """The connection comes about, and ends."""
-    async with FaultProxy(f"http://127.0.0.1:{unused_tcp_port}") as proxy:
-        with pytest.raises(aiohttp.ClientOSError):
-            await ask(http, proxy.url)
+    with socket.socket() as nobody:
+        # Bound and not listened on: whoever wants a free port gets another.
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        async with FaultProxy(url) as proxy:
+            with pytest.raises(aiohttp.ClientOSError):
+                await ask(http, proxy.url)
 
 
 async def test_what_follows_the_last_chunk_passes(before):
@@ -378,9 +383,9 @@ async def test_what_is_no_answer_is_a_reset(before, answer):
 CLOSING = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
-async def test_closing_leaves_nothing(serve, server, http):
+async def test_closing_leaves_nothing(serve, server, http, own_port):
     """Whatever is under way is reset; twice is fine; it can be started again, at its address."""
-    proxy = FaultProxy((await serve(server)).url, clock=ManualClock())
+    proxy = FaultProxy((await serve(server)).url, clock=ManualClock(), port=own_port)
     await proxy.start()
     await proxy.start()
     url = proxy.url
