@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import stat
 import tomllib
 
@@ -93,8 +94,10 @@ async def test_a_code_by_text_message(invoke, server, monkeypatch):
 
 
 @pytest.mark.parametrize("code", ["000000\n", ""])
-async def test_a_wrong_code(invoke, server, home, code):
+async def test_a_wrong_code(invoke, server, home, code, monkeypatch):
     """The server refuses it; no code is bad usage. Nothing is kept."""
+    # What is sent is not to be the wrong one by chance.
+    monkeypatch.setattr(secrets, "randbelow", lambda _: 271828)
     done = await invoke("login", "--url", server.url, "--email", EMAIL, "--otp", typed=code)
 
     assert (exit_codes.REFUSED if code else exit_codes.USAGE) == done.exit_code
