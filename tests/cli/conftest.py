@@ -30,7 +30,9 @@ UNWANTED = (
     "ASYNC_AUTH_PASSWORD",
     "ASYNC_AUTH_API_KEY",
     "ASYNC_AUTH_PROFILE",
+    "COLUMNS",
     "FORCE_COLOR",
+    "LINES",
     "NO_COLOR",
     "TTY_COMPATIBLE",
 )
@@ -211,6 +213,7 @@ class Terminal:
             asyncio.get_running_loop().remove_reader(self._ours)
         self._read += read
         self._news.set()
+        return bool(read)
 
     @property
     def raw(self):
@@ -243,8 +246,23 @@ class Terminal:
         """Wait for the end; return the exit code."""
         async with asyncio.timeout(PATIENCE):
             code = await self.process.wait()
-        self._take()
+        # One read is some thousand bytes at most.
+        while self._take():
+            pass
         return code
+
+    async def leave(self, key):
+        """
+        Type *key* until the program has ended; return the exit code.
+
+        Python does not see a signal that comes between its last look and a read before the next
+        one; whoever sits there presses the key again.
+        """
+        ended = asyncio.ensure_future(self.end())
+        while not ended.done():
+            self.type(key)
+            await asyncio.wait({ended}, timeout=20)
+        return await ended
 
     def close(self):
         """Leave the terminal, and let nobody stay behind."""

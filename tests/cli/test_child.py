@@ -12,15 +12,14 @@ import pytest
 from async_auth.cli import child
 from async_auth.cli.child import exit_code_of, in_foreground, is_ours_to_pass
 
-#: Says that it is ready, waits for a signal, and returns its number and forty.
+#: Says that it is ready, waits for a signal, and returns its number and forty. The signals are
+#: blocked: a handler might not be run for one that comes just before the wait begins.
 WAITER = """
 import signal, sys
-def end(number, _):
-    sys.exit(40 + number)
-for number in (1, 2, 3, 10, 12, 15):
-    signal.signal(number, end)
+numbers = {1, 2, 3, 10, 12, 15}
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 print("ready", flush=True)
-signal.pause()
+sys.exit(40 + signal.sigwait(numbers))
 """
 #: Runs a program to its end, then gets a signal while it is still at work itself.
 AFTERWARDS = """
