@@ -102,7 +102,7 @@ def test_it_says_why_it_cannot(arguments, why):
         taken = other.getsockname()[1]
         arguments = [one.format(taken=taken) for one in arguments]
         done = subprocess.run(
-            [*COMMAND, *arguments], capture_output=True, check=False, text=True, timeout=60
+            [*COMMAND, *arguments], capture_output=True, check=False, text=True, timeout=PATIENCE
         )
 
     assert 2 == done.returncode

@@ -65,7 +65,7 @@ def test_it_costs_a_users_run_nothing(tmp_path, options):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
     assert "2 passed" in done.stdout, done.stdout + done.stderr
