@@ -7,6 +7,7 @@ in the tests' event loop. Every wait has an end.
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import attrs
@@ -47,9 +48,11 @@ class Cell:
 class Kernel:
     """A kernel and its client, all in one thread."""
 
-    def __init__(self):
+    def __init__(self, folder):
         self._thread = ThreadPoolExecutor(1)
-        self._manager = KernelManager(kernel_name="python3")
+        # By sockets in a folder: ports are chosen before the kernel starts, and again kept by
+        # nobody while it restarts, so that another program may have one of them by then.
+        self._manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{folder}/k")
         self._client = None
 
     def start(self):
@@ -111,12 +114,14 @@ class Kernel:
 @pytest.fixture(scope="module")
 def running(home):
     """Run the module's kernel."""
-    kernel = Kernel()
-    try:
-        kernel.start()
-        yield kernel
-    finally:
-        kernel.stop()
+    # Short, for the path of a socket has some hundred characters at most.
+    with tempfile.TemporaryDirectory(prefix="k") as folder:
+        kernel = Kernel(folder)
+        try:
+            kernel.start()
+            yield kernel
+        finally:
+            kernel.stop()
 
 
 @pytest.fixture
