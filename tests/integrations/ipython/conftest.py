@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -34,3 +35,9 @@ def home(tmp_path_factory):
         patch.setenv("JUPYTER_CONFIG_DIR", str(folder / "config"))
         patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
         yield folder
+
+
+@pytest.fixture
+def nothing_kept(home):
+    """Forget the sessions of earlier tests: their servers may have had this one's port."""
+    shutil.rmtree(home / "state", ignore_errors=True)

@@ -125,7 +125,7 @@ def running(home):
 
 
 @pytest.fixture
-async def kernel(running, server):
+async def kernel(running, server, nothing_kept):
     """Begin with what a notebook of this test's server begins with; close what it has left open."""
     cell = await running.run(f"{LOGIN}\nurl, auth = {server.url!r}, None")
     assert "ok" == cell.status, cell.text

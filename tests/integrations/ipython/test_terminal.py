@@ -77,7 +77,7 @@ class Terminal:
 
 
 @pytest.fixture
-async def ipython(home):
+async def ipython(home, nothing_kept):
     """Run IPython in a terminal."""
     options = ("--simple-prompt", "--no-banner", "--colors=nocolor", "--no-confirm-exit")
     terminal = Terminal(sys.executable, "-P", "-m", "IPython", *options, cwd=home)
