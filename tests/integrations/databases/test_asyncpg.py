@@ -39,7 +39,7 @@ async def test_a_pool_outlives_a_token(stage, client, database, dsn):
         pool.acquire() as first,
     ):
         await stage.clock.advance(3600)
-        await database.accept(client.session.access_token)
+        await database.accept((await client.get_token()).value)
         async with pool.acquire() as second:
             users = [await each.fetchval("SELECT current_user") for each in (first, second)]
 

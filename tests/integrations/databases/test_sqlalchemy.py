@@ -42,7 +42,7 @@ async def test_a_pool_outlives_a_token(stage, client, database, open_engine):
     engine = open_engine(client)
     async with engine.connect() as first:
         await stage.clock.advance(3600)
-        await database.accept(client.session.access_token)
+        await database.accept((await client.get_token()).value)
         assert "ada" == await who(engine)
         assert "ada" == await first.scalar(text("SELECT current_user"))
 
