@@ -187,8 +187,11 @@ def test_a_loop_that_ends_under_a_call_ends_the_call(how):
             loop.call_soon_threadsafe(loop.stop)
 
     bridge = SyncBridge(manager, loop=loop)
+    runs = threading.Event()
+    loop.call_soon(runs.set)
     running = threading.Thread(target=loop.run_forever)
     running.start()
+    runs.wait()
     ending = threading.Thread(target=end)
     ending.start()
     with pytest.raises(ManagerClosed, match="has ended"):
