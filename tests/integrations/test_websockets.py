@@ -18,8 +18,10 @@ from async_auth.errors import (
 )
 from async_auth.integrations.websockets import connect, watch
 
-DIRECT = {"proxy": None}
-AT_ONCE = {"proxy": None, "reconnect_delays": lambda: itertools.repeat(0)}
+#: No limit of the library's: a busy machine may take its ten seconds for fifty handshakes.
+PATIENT = {"open_timeout": None}
+DIRECT = {"proxy": None, **PATIENT}
+AT_ONCE = {**DIRECT, "reconnect_delays": lambda: itertools.repeat(0)}
 
 
 class Feed:
@@ -62,7 +64,7 @@ async def listen(bouncer):
         async def start():
             feed = Feed(bouncer)
             server = await exits.enter_async_context(
-                serve(feed.answer, "127.0.0.1", 0, process_request=feed.process_request)
+                serve(feed.answer, "127.0.0.1", 0, process_request=feed.process_request, **PATIENT)
             )
             feed.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             return feed
