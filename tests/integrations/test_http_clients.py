@@ -32,7 +32,9 @@ class Httpx:
     """What a test needs of either httpx."""
 
     def __init__(self, library, manager, origin):
-        self._http = library.AsyncClient(auth=Auth(manager, [origin]), trust_env=False)
+        # By themselves both give up after five seconds, which a busy machine may take.
+        options = {"trust_env": False, "timeout": None}
+        self._http = library.AsyncClient(auth=Auth(manager, [origin]), **options)
 
     async def status(self, url):
         """Send a request and return its status."""

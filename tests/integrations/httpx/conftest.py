@@ -25,7 +25,8 @@ async def open_client(library):
     async with AsyncExitStack() as exits:
 
         async def start(auth, **options):
-            client = library.AsyncClient(auth=auth, trust_env=False, verify=NO_TLS, **options)
-            return await exits.enter_async_context(client)
+            # By themselves both give up after five seconds, which a busy machine may take.
+            options = {"trust_env": False, "verify": NO_TLS, "timeout": None, **options}
+            return await exits.enter_async_context(library.AsyncClient(auth=auth, **options))
 
         yield start

@@ -236,7 +236,7 @@ async def test_fifty_401s_with_a_real_client(library, manual_clock):
         await client.sign_in_with_password(**account)
         clock.advance(3601)
         auth = Auth(client, server.url.removesuffix("/auth/v1"))
-        async with library.AsyncClient(auth=auth, trust_env=False) as http:
+        async with library.AsyncClient(auth=auth, trust_env=False, timeout=None) as http:
             found = await asyncio.gather(*(http.get(server.protected_url) for _ in range(50)))
 
         assert Counter({200: 50}) == Counter(response.status_code for response in found)
@@ -571,7 +571,7 @@ async def test_one_auth_serves_many_clients_and_single_requests(serve, tokens, l
     auth = Auth(tokens, site.url)
 
     for _ in range(2):
-        async with library.AsyncClient(trust_env=False) as http:
+        async with library.AsyncClient(trust_env=False, timeout=None) as http:
             assert 200 == (await http.get(site.url, auth=auth)).status_code
 
     assert ["Bearer t1"] * 2 == api.seen
