@@ -128,7 +128,9 @@ def uvicorn_server(app: Any) -> Any:
             while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - uvicorn sets no event
                 await asyncio.sleep(0)
 
-    return Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="wsproto"))
+    # Where a test was stopped for a while, its connection is still there when it goes on.
+    options = {"lifespan": "off", "log_config": None, "ws": "wsproto", "timeout_keep_alive": 600}
+    return Server(uvicorn.Config(app, **options))
 
 
 @pytest.fixture
