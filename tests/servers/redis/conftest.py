@@ -26,18 +26,35 @@ ENCODED = "hush%2Fhush%40redis"
 START_TIMEOUT = 30.0
 
 
-#: A node of a cluster listens on the port ten thousand above as well.
-HIGHEST_PORT = 55_535
+#: A node of a cluster listens on the port so far above as well.
+BUS = 10_000
 
 
-def free_port():
-    """Return a port that nobody listened on a moment ago."""
+def keep_port(port=0):
+    """
+    Return a socket that is bound to a port and never listens: so nobody else is given the port.
+
+    Neither while the server has not come to it yet nor while it is down; the server itself may
+    take it, for it says `SO_REUSEADDR` as this does.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        kept.bind(("127.0.0.1", port))
+    except BaseException:
+        kept.close()
+        raise
+    return kept
+
+
+def keep_ports():
+    """Return such sockets for a server: of a free port, and of the one for a cluster's nodes."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port <= HIGHEST_PORT:
-            return port
+        kept = keep_port()
+        try:
+            return kept, keep_port(kept.getsockname()[1] + BUS)
+        except (OSError, OverflowError):  # somebody has that one, or there is none so high
+            kept.close()
 
 
 @attrs.define(kw_only=True)
@@ -54,8 +71,13 @@ class RedisServer:
     program: str
     folder: Path
     options: tuple[str, ...] = ()
-    port: int = attrs.field(factory=free_port)
+    kept: tuple[socket.socket, ...] = attrs.field(factory=keep_ports)
     process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self):
+        """Where it listens, also after a restart."""
+        return self.kept[0].getsockname()[1]
 
     @property
     def url(self):
@@ -91,6 +113,12 @@ class RedisServer:
             self.process.wait()
             self.process = None
 
+    def close(self):
+        """Stop it for good."""
+        self.stop()
+        for one in self.kept:
+            one.close()
+
     def freeze(self):
         """Let it answer nothing, and keep its connections."""
         self.process.send_signal(signal.SIGSTOP)
@@ -101,7 +129,7 @@ class RedisServer:
 
     def command(self, *words):
         """Return the answer to one command that has a short one, as Redis writes it."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as talk:
+        with socket.create_connection(("127.0.0.1", self.port), START_TIMEOUT) as talk:
             for line in (("AUTH", PASSWORD), words):
                 parts = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in line)
                 talk.sendall(f"*{len(line)}\r\n{parts}".encode())
@@ -128,9 +156,11 @@ def redis_program():
 def redis_process(redis_program, tmp_path_factory):
     """One server per test module."""
     server = RedisServer(program=redis_program, folder=tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.stop()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.fixture
@@ -154,7 +184,7 @@ def make_server(redis_program, tmp_path_factory):
 
     yield make
     for server in servers:
-        server.stop()
+        server.close()
 
 
 @pytest.fixture
@@ -170,7 +200,7 @@ def new_server(redis_program, tmp_path):
 
     yield make
     for server in servers:
-        server.stop()
+        server.close()
 
 
 @pytest.fixture
