@@ -18,12 +18,16 @@ from pathlib import Path
 import attrs
 import pytest
 
+from async_auth.clock import SystemClock
 from async_auth.stores import RedisStore
+from async_auth.stores.redis import lock
 
 PASSWORD = "hush/hush@redis"
 ENCODED = "hush%2Fhush%40redis"
 #: No start took a tenth of a second here; a loaded machine may be slower.
 START_TIMEOUT = 30.0
+#: Seconds between two renewals of a lease, where a test says `often`.
+OFTEN = 0.1
 
 
 #: A node of a cluster listens on the port so far above as well.
@@ -225,9 +229,64 @@ def hear():
 
 @pytest.fixture
 def open_store(redis_server):
-    """A function that opens the same store again, as another process has it."""
+    """
+    A function that opens the same store again, as another process has it.
+
+    It is patient, unless the test says otherwise: on a loaded machine Redis answers late.
+    """
 
     def open_store(**options):
-        return RedisStore(redis_server.url, **options)
+        return RedisStore(redis_server.url, **{"timeout": START_TIMEOUT, **options})
 
     return open_store
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Let leases be renewed ten times a second, however long they are."""
+
+    class Often(lock.RedisHold):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self._lease = 3 * OFTEN
+
+    monkeypatch.setattr(lock, "RedisHold", Often)
+
+
+@pytest.fixture
+def renewed(redis_server):
+    """A function that waits until a lock of thirty seconds was renewed, three times."""
+
+    async def renewed(key):
+        for _ in range(3):
+            redis_server.command("PEXPIRE", key, "20000")
+            async with asyncio.timeout(START_TIMEOUT):
+                while int(redis_server.command("PTTL", key)[1:]) <= 20_000:  # noqa: ASYNC110 - Redis rings no bell
+                    await asyncio.sleep(0.01)
+
+    return renewed
+
+
+class HeldClock(SystemClock):
+    """A server's clock: what is delayed goes on when the test says so, and not before."""
+
+    def __init__(self):
+        self._over = asyncio.Event()
+
+    def monotonic(self):
+        """Return a time at which every delay is over, or that does not go on."""
+        return float("inf") if self._over.is_set() else 0.0
+
+    async def sleep(self, seconds):
+        """Wait for `release()`."""
+        await self._over.wait()
+
+    def release(self):
+        """Let whatever is delayed go on."""
+        self._over.set()
+
+
+@pytest.fixture
+async def held_clock():
+    """Give such a clock."""
+    return HeldClock()
