@@ -102,10 +102,12 @@ class BenchRedis:
 @asynccontextmanager
 async def running(program: str, *options: str) -> AsyncIterator[BenchRedis]:
     """Run a server on a free loopback port, without a disk."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
+    with socket.socket() as kept, tempfile.TemporaryDirectory() as folder:
+        # Bound and never listening: nobody else is given the port before the server has it, which
+        # says SO_REUSEADDR as well.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
         process = await asyncio.create_subprocess_exec(
             *(program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder),
             *options,

@@ -65,6 +65,9 @@ async def run(plan: Plan) -> Figures:
                 await crew.end(quiet=plan.trouble in {"none", "kill"})
             this.figures.refreshes = server.issued
             this.figures.requests = server.counts[REFRESH]
+            if plan.timed is not None:
+                # Not before: a timer may have gone off until then.
+                this.figures.lives = server.issued
     this.figures.seconds = loop.time() - began
     return this.figures
 
@@ -80,11 +83,11 @@ def place(store: str) -> Iterator[tuple[str, object]]:
         if program is None:
             raise CrewFailure("There is no redis-server here: install one, or set REDIS_SERVER.")
         server = redis_server_class()(program=program, folder=Path(folder))
-        server.start()
         try:
+            server.start()
             yield server.url, server
         finally:
-            server.stop()
+            server.close()
 
 
 def redis_server_class() -> type:
@@ -317,7 +320,6 @@ class Run:
         for member in self.crew.members:
             member.say(do="rest")
         reports = await self._reports(self.crew.members)
-        self.figures.lives = self.server.issued
         if any(report["errors"] for report in reports) or signed_out(reports):
             said = "\n".join(member.last for member in self.crew.members)
             raise CrewFailure(f"Somebody was refused: {reports}\n{said}")

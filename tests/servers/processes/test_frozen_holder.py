@@ -93,16 +93,18 @@ async def hear(worker):
 
 async def test_a_frozen_holder_of_files_holds_up_refreshes_only(server, start_worker, tmp_path):
     """While its token is good it is handed out; then LockTimeout says to wait; nobody is lost."""
-    clock = Ahead()
+    clock, store = Ahead(), FileStore(tmp_path / "sessions")
+    # With the patience of every day, in which a loaded machine comes to a free lock.
+    async with GoTrueClient(server.url, store=store, auto_refresh=False) as first:
+        await first.sign_up(email="ann@example.com", password="secret-enough")
     auth = GoTrueClient(
         server.url,
-        store=FileStore(tmp_path / "sessions"),
+        store=store,
         policy=RefreshPolicy(lock_timeout=0.3, backoff_initial=0.1, backoff_max=0.1),
         auto_refresh=False,
         clock=clock,
     )
     async with auth:
-        await auth.sign_up(email="ann@example.com", password="secret-enough")
         worker = await start_worker()
         assert "ready" in await hear(worker)
         worker.stdin.write(b'{"do": "turn", "by": %d, "stop_at": "not sent yet"}\n' % LIFE)

@@ -312,23 +312,33 @@ def redis_in(folder: Path) -> Iterator[object]:
     spec.loader.exec_module(module)
     (folder / "redis").mkdir()
     server = module.RedisServer(program=program, folder=folder / "redis")
-    server.start()
     try:
+        server.start()
         yield server
     finally:
-        server.stop()
+        server.close()
 
 
 def look_at(redis: object, at: float, house: Resident) -> Sample:
     """Return what Redis says of itself."""
     found = {
-        section: float(
-            re.search(rf"^{word}:(\d+)", redis.command("INFO", section), re.MULTILINE)[1]
-        )
+        section: float(read_info(redis, section, word))
         for section, word in (("memory", "used_memory"), ("clients", "connected_clients"))
     }
     lives = house.samples[-1].lives if house.samples else 0
     return Sample(at=at, lives=lives, values=found)
+
+
+def read_info(redis: object, section: str, word: str) -> str:
+    """Return what Redis says of one thing; asked again where `annoy()` has cut the question off."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(ConnectionError):
+            said = redis.command("INFO", section)
+            if found := re.search(rf"^{word}:(\d+)", said, re.MULTILINE):
+                return found[1]
+        if time.monotonic() > deadline:
+            raise SoakFailure(f"Redis does not say its {word}.")
 
 
 async def annoy(redis: object, draw: random.Random) -> None:
