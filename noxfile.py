@@ -298,12 +298,15 @@ def servers(session: nox.Session) -> None:
     elsewhere = f"--ignore={TESTS / 'servers' / 'redis'}"
     python = ("processes", "soak", "workers", *(f"peers/test_{name}.py" for name in PEERS))
     ours = [str(TESTS / "servers" / name) for name in python]
+    # Each waits for other programs several times; a hang is still told from that.
+    patience = "--timeout=300"
     # npm waits for the network most of the time; what does not need it runs meanwhile.
     with subprocess.Popen(fetch) as fetching:
-        pytest(session, *ours)
+        pytest(session, *ours, patience)
         if fetching.wait(timeout=600) != 0:
             session.error("npm could not install @supabase/lite and auth-js")
-    pytest(session, str(TESTS / "servers"), elsewhere, *(f"--ignore={path}" for path in ours))
+    ignored = (elsewhere, *(f"--ignore={path}" for path in ours))
+    pytest(session, str(TESTS / "servers"), *ignored, patience)
 
 
 @nox.session(python=NEWEST, requires=["wheel"], default=False)

@@ -50,11 +50,17 @@ enable_confirmations = false
 """
 
 
-def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def keep_port() -> socket.socket:
+    """
+    Return a socket that is bound to a free port and never listens: so nobody else is given it.
+
+    Neither while the server has not come to it yet nor while it is down; the server itself may
+    take it, for it says `SO_REUSEADDR` as this does.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 @attrs.define(kw_only=True)
@@ -71,8 +77,13 @@ class SupabaseLite:
     folder: Path
     jwt_expiry: int = JWT_EXPIRY
     api_key: str = PUBLISHABLE_KEY
-    port: int = attrs.field(factory=free_port)
+    kept: socket.socket = attrs.field(factory=keep_port)
     process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens, also after a restart."""
+        return self.kept.getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -199,10 +210,11 @@ def lite_process(lite_command, tmp_path_factory):
     """One server per test module: it starts in half a second and its data is not shared."""
     folder = tmp_path_factory.mktemp("supabase-lite")
     server = SupabaseLite(command=lite_command, folder=folder)
-    server.create()
-    server.start()
-    yield server
-    server.stop()
+    with server.kept:
+        server.create()
+        server.start()
+        yield server
+        server.stop()
     shutil.rmtree(folder)
 
 

@@ -139,6 +139,7 @@ async def test_workers_that_are_recycled_in_a_refresh(deploy, auth_server):
     status, said = await deployment.stop()
     record = await FileStore(deployment.folder / "session").load("default")
     assert (0, []) == (status, deployment.failures), said
+    assert deployment.hung_up <= len(deployment.seen)
     assert 1 == auth_server.counts[SIGN_IN]
     assert 1 <= record.generation - 1 == auth_server.counts[REFRESH]
     assert auth_server.counts["/token"] == auth_server.counts["/token 200"]
@@ -150,14 +151,17 @@ async def test_an_end_in_a_refresh(deploy, auth_server, server):
     deployment = await deploy(server, app=early())
     await deployment.all_at_work(2)
     auth_server.faults.add(REFRESH, delay=1.0, committed=True)
-    while not auth_server.counts[REFRESH]:  # noqa: ASYNC110 - the server sets no event
+    # On a loaded machine the second worker may have come to work after the first refresh.
+    before = auth_server.counts[REFRESH]
+    while before == auth_server.counts[REFRESH]:  # noqa: ASYNC110 - the server sets no event
         await asyncio.sleep(0.01)
 
     assert (0, "") == await deployment.stop()
     store = FileStore(deployment.folder / "session")
-    assert 2 == (await store.load("default")).generation
-    async with GoTrueClient(auth_server.url, store=store) as auth:
-        assert 3 == (await auth.refresh_session()).session.generation
+    generation = (await store.load("default")).generation
+    assert [generation - 1] * 2 == [auth_server.counts[REFRESH], auth_server.issued]
+    async with GoTrueClient(auth_server.url, store=store, auto_refresh=False) as auth:
+        assert generation + 1 == (await auth.refresh_session()).session.generation
 
 
 async def test_a_rolling_restart(deploy, auth_server):
