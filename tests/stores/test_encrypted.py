@@ -30,7 +30,10 @@ def store(inner):
 async def damage(inner, key="key"):
     """Change what is stored under the key, as a stranger could."""
     record = await inner.load(key)
-    session = {**record.session, "sealed": "AAAA" + record.session["sealed"][4:]}
+    sealed = record.session["sealed"]
+    # By chance it may begin as it would be changed to.
+    begin = "AAAA" if not sealed.startswith("AAAA") else "BBBB"
+    session = {**record.session, "sealed": begin + sealed[4:]}
     await inner.save(key, attrs.evolve(record, session=session), expected=None)
 
 
