@@ -176,13 +176,18 @@ class CountingProxy:
     session: aiohttp.ClientSession
     url: str = ""
     counts: Counter[tuple[str, str]] = attrs.field(factory=Counter)
-    refreshes: int = 0
+    refreshed_at: list[float] = attrs.field(factory=list)
+
+    @property
+    def refreshes(self) -> int:
+        """How many refreshes have passed."""
+        return len(self.refreshed_at)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Count *request*, forward it and hand its answer back."""
         self.counts[request.method, request.path] += 1
         if request.query.get("grant_type") == "refresh_token":
-            self.refreshes += 1
+            self.refreshed_at.append(time.time())
         async with self.session.request(
             request.method,
             f"{self.upstream}{request.raw_path}",

@@ -21,10 +21,11 @@ from async_auth.gotrue import GoTrueClient
 from async_auth.testing import EventRecorder, FaultProxy
 
 #: Several token lives: waiting for an event longer than this means that it does not come.
-PATIENCE = 30.0
+PATIENCE = 60.0
 REFRESH = "/auth/v1/token?grant_type=refresh_token"
-#: Much longer than the server takes on a machine that has other work as well.
-POLICY = RefreshPolicy(request_timeout=4)
+#: Much longer than the server takes on a machine that has other work as well; and as long as a test
+#: waits where nothing comes.
+POLICY, HASTY = RefreshPolicy(request_timeout=PATIENCE), RefreshPolicy(request_timeout=4)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ async def connect(supabase_lite, proxy, account):
 )
 async def test_an_answer_that_may_be_lost_is_asked_for_again(connect, proxy, account, method, at):
     """With the same token, at once; the session goes on, at the server too."""
-    client = await connect(auto_refresh=False)
+    client = await connect(auto_refresh=False, policy=HASTY if method == "hang" else POLICY)
     mishap = getattr(proxy, method)(at, path="*" if at == "connect" else REFRESH)
 
     refreshed = await client.refresh_session()
@@ -88,7 +89,7 @@ async def test_an_answer_without_end_is_left(connect, proxy, account, head):
 
 async def test_a_server_that_falls_silent_for_a_while(connect, proxy):
     """The timer tries again and again, and its return puts all right."""
-    policy = RefreshPolicy(request_timeout=1, backoff_initial=0.2, backoff_max=0.5)
+    policy = RefreshPolicy(request_timeout=3, backoff_initial=0.2, backoff_max=0.5)
     client = await connect(policy=policy)
     async with EventRecorder(client) as events, asyncio.timeout(PATIENCE):
         before = client.session

@@ -55,7 +55,7 @@ def test_a_seed_replays_exactly():
             capture_output=True,
             text=True,
             check=True,
-            timeout=50,
+            timeout=250,
         )
         elsewhere.append(int(done.stdout))
     assert [here[0].trace] * 3 == [here[1].trace, *elsewhere]

@@ -19,14 +19,27 @@ ACCOUNT = {"email": "ada@example.com", "password": "correct-horse-1"}
 
 
 class Ahead(SystemClock):
-    """A server's clock that is wrong."""
+    """A server's clock that is wrong, and on which a delay lasts until a test has seen enough."""
 
     def __init__(self, seconds):
         self.seconds = seconds
+        self._over = asyncio.Event()
 
     def now(self):
         """Return the time there."""
         return super().now() + self.seconds
+
+    def monotonic(self):
+        """Return a time at which every delay is over, or that does not go on."""
+        return float("inf") if self._over.is_set() else 0.0
+
+    async def sleep(self, seconds):
+        """Wait for `release()`."""
+        await self._over.wait()
+
+    def release(self):
+        """Let whatever is delayed go on."""
+        self._over.set()
 
 
 class Stage:
