@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import os
 import shutil
@@ -38,6 +39,12 @@ FLAGS = (
 PATIENCE = 60.0
 #: A browser is no fake: it says nothing when it is ready, so it has to be looked at.
 LOOK = 0.05
+#: What it says where the page that was asked has gone: Chromium's words.
+NAVIGATED = ("navigated or closed", "Cannot find context", "context was destroyed")
+
+
+class Gone(Exception):
+    """The page that was asked has made room for another one meanwhile."""
 
 
 @attrs.define(eq=False)
@@ -60,7 +67,10 @@ class Tab:
         while True:
             message = await self.socket.receive_json()
             if message.get("id") == number:
-                assert "error" not in message, message["error"]
+                error = message.get("error")
+                if error is not None and any(word in error["message"] for word in NAVIGATED):
+                    raise Gone(error["message"])
+                assert error is None, error
                 return message["result"]
             self._note(message)
 
@@ -79,9 +89,12 @@ class Tab:
         return answer["result"].get("value")
 
     async def wait_for(self, expression: str) -> None:
-        """Return when an expression in the page is true."""
+        """Return when an expression in the page is true, whichever page that is by then."""
         async with asyncio.timeout(PATIENCE):
-            while not await self.value(expression):  # noqa: ASYNC110 - another process knows it
+            while True:
+                with contextlib.suppress(Gone):
+                    if await self.value(expression):
+                        return
                 await asyncio.sleep(LOOK)
 
     async def visit(self, url: str) -> None:
@@ -152,12 +165,20 @@ def devtools(process: subprocess.Popen[bytes], profile: Path, log: Path) -> str:
     return f"http://127.0.0.1:{told.read_text().split()[0]}"
 
 
+async def pages_of(http: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
+    """Return the pages that a browser has open."""
+    async with http.get(f"{url}/json/list") as answer:
+        return [page for page in await answer.json() if page["type"] == "page"]
+
+
 @pytest.fixture
 async def tab(chromium):
     """Return the browser's first page."""
     async with aiohttp.ClientSession() as http:
-        async with http.get(f"{chromium}/json/list") as answer:
-            pages = [page for page in await answer.json() if page["type"] == "page"]
+        async with asyncio.timeout(PATIENCE):
+            # It tells its port before it has opened the page.
+            while not (pages := await pages_of(http, chromium)):  # noqa: ASYNC110 - another process knows it
+                await asyncio.sleep(LOOK)
         async with http.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
             tab = Tab(socket)
             for domain in ("Page", "Log", "Runtime"):
