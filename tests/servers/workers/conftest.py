@@ -122,7 +122,7 @@ class Deployment:
                     self.failures.append(f"{answer.status} {await answer.text()}")
         except aiohttp.ClientConnectorError:
             raise
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        except aiohttp.ClientConnectionError:
             # uvicorn ends so when the connection has come and the request has not.
             if "--max-requests" not in self.command:
                 raise
