@@ -41,6 +41,8 @@ MIDDLEWARE = "bearer around it"
 ADDED = "bearer alone"
 SUPERTOKENS_AROUND = "supertokens_middleware around it"
 SUPERTOKENS_ADDED = "supertokens_middleware alone"
+#: Seconds that httpx gives a request: its own five are not enough on a machine that stands still.
+PATIENCE = 120.0
 
 
 class CapturedError(Exception):
@@ -116,12 +118,13 @@ async def run_requests(manager: SessionManager, *, quick: bool) -> Report:
         async def static_httpx() -> Turn:
             import httpx
 
-            return httpx_turn(await stack.enter_async_context(httpx.AsyncClient(headers=header)))
+            http = httpx.AsyncClient(headers=header, timeout=PATIENCE)
+            return httpx_turn(await stack.enter_async_context(http))
 
         async def authlib() -> Turn:
             import peers
 
-            client = peers.authlib_client(peers.token_of(3600))
+            client = peers.authlib_client(peers.token_of(3600), timeout=PATIENCE)
             return httpx_turn(await stack.enter_async_context(client))
 
         turns, skipped = await set_up(
