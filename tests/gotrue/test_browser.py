@@ -75,7 +75,7 @@ class Browser:
             self.statuses.append(answer.status)
 
     async def finds_nobody(self):
-        """Say whether the port is closed."""
+        """Say whether the port is closed; it has to be one that nobody else can be given."""
         try:
             await self.visit(self.back)
         except aiohttp.ClientConnectorError:
@@ -135,7 +135,7 @@ def ours():
     return {task for task in asyncio.all_tasks() if "RequestHandler" not in repr(task)}
 
 
-async def test_a_browser_signs_in(stage):
+async def test_a_browser_signs_in(stage, kept_port):
     """The session is current, told of once, and the browser reads that it is done."""
     store = MemoryStore()
     client = await stage.client(store=store)
@@ -148,6 +148,7 @@ async def test_a_browser_signs_in(stage):
             open_browser=visitor,
             scopes="gist",
             query_params={"login_hint": "ann"},
+            port=kept_port,
             path="/signed/in",
         )
         assert await visitor.finds_nobody()
@@ -201,12 +202,12 @@ async def test_done_is_shown_when_it_is_done(server, visitor, begin):
     await gate.aclose()
 
 
-async def test_a_refusal_leaves_the_old_session(server, client, visitor):
+async def test_a_refusal_leaves_the_old_session(server, client, visitor, kept_port):
     """The user denies it: page and error say so."""
     old = (await client.sign_up(email="old@example.com", password="secret-enough")).session
     server.provider.deny()
     with pytest.raises(ApiError, match="User denied") as caught:
-        await client.sign_in_with_browser("github", open_browser=visitor)
+        await client.sign_in_with_browser("github", open_browser=visitor, port=kept_port)
     assert "access_denied" == caught.value.code
     assert old is client.session
     assert [400] == visitor.statuses
@@ -240,11 +241,11 @@ async def test_a_code_of_another_flow_is_refused(server, client, visitor, begin)
     assert "bad_code_verifier" == caught.value.code
 
 
-async def test_a_server_that_is_away_is_an_error(server, client, visitor):
+async def test_a_server_that_is_away_is_an_error(server, client, visitor, kept_port):
     """For now: the caller may begin again."""
     server.faults.add("/token", drop="before", times=9)
     with pytest.raises(NetworkError):
-        await client.sign_in_with_browser("github", open_browser=visitor)
+        await client.sign_in_with_browser("github", open_browser=visitor, port=kept_port)
     assert "could not be done for now" in visitor.pages[0]
     assert await visitor.finds_nobody()
 
@@ -315,24 +316,26 @@ async def test_many_flows_lose_none(client, visitor, begin):
     assert "ann@example.com" == (await task).user.email
 
 
-async def test_the_time_is_limited(client, visitor):
+async def test_the_time_is_limited(client, visitor, kept_port):
     """Nobody comes: an error of its own, and the port is closed."""
 
     def stay_away(url):
         visitor.url = url
 
     with pytest.raises(SignInRequired, match=r"within 0\.01 seconds") as caught:
-        await client.sign_in_with_browser("github", open_browser=stay_away, timeout=0.01)
+        await client.sign_in_with_browser(
+            "github", open_browser=stay_away, port=kept_port, timeout=0.01
+        )
     assert "sign_in_timeout" == caught.value.code
     assert await visitor.finds_nobody()
 
 
-async def test_being_cancelled_closes_the_port(server, visitor, begin):
+async def test_being_cancelled_closes_the_port(server, visitor, begin, kept_port):
     """Also while the code is exchanged; the browser reads that nobody waits for it any more."""
     gate = Gate()
     async with GoTrueClient(server.url, transport=gate) as client:
         before = ours()
-        task = await begin(client, visitor)
+        task = await begin(client, visitor, port=kept_port)
         loading = asyncio.create_task(visitor.visit(visitor.url))
         await gate.reached.wait()
         task.cancel()
@@ -345,7 +348,7 @@ async def test_being_cancelled_closes_the_port(server, visitor, begin):
     await gate.aclose()
 
 
-async def test_nothing_keeps_the_port_open_after_a_cancellation(client, visitor):
+async def test_nothing_keeps_the_port_open_after_a_cancellation(client, visitor, kept_port):
     """Not even what opens the browser, and takes its time to be cancelled."""
     begun, cancelled, leave = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -358,7 +361,8 @@ async def test_nothing_keeps_the_port_open_after_a_cancellation(client, visitor)
             cancelled.set()
             await leave.wait()
 
-    task = asyncio.create_task(client.sign_in_with_browser("github", open_browser=stay))
+    signing_in = client.sign_in_with_browser("github", open_browser=stay, port=kept_port)
+    task = asyncio.create_task(signing_in)
     await begun.wait()
     task.cancel()
     await cancelled.wait()
@@ -378,11 +382,11 @@ async def test_a_sign_out_leaves_it_waiting(client, visitor, begin):
 
 
 @pytest.mark.parametrize("when", ["waiting", "exchanging"])
-async def test_closing_the_client_closes_the_port(server, visitor, begin, when):
+async def test_closing_the_client_closes_the_port(server, visitor, begin, kept_port, when):
     """Whoever waits is told that the client is closed."""
     gate = Gate()
     client = await GoTrueClient(server.url, transport=gate).start()
-    task = await begin(client, visitor)
+    task = await begin(client, visitor, port=kept_port)
     loading = []
     if when == "exchanging":
         loading = [asyncio.create_task(visitor.visit(visitor.url))]
@@ -419,7 +423,7 @@ async def test_no_task_is_left(client, visitor):
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError, ManagerClosed])
-async def test_what_opens_the_browser_may_fail(client, visitor, error):
+async def test_what_opens_the_browser_may_fail(client, visitor, kept_port, error):
     """Its error is the caller's, as it is, and the port is closed."""
 
     async def fail(url):
@@ -427,7 +431,7 @@ async def test_what_opens_the_browser_may_fail(client, visitor, error):
         raise error
 
     with pytest.raises(error) as caught:
-        await client.sign_in_with_browser("github", open_browser=fail)
+        await client.sign_in_with_browser("github", open_browser=fail, port=kept_port)
     assert error is caught.type
     assert await visitor.finds_nobody()
 
@@ -476,20 +480,15 @@ async def test_the_users_browser_is_the_default(client, visitor, begin, monkeypa
     assert "ann@example.com" == (await task).user.email
 
 
-async def test_the_port_may_be_chosen(client, visitor):
+async def test_the_port_may_be_chosen(client, visitor, kept_port):
     """One, or the first free one of several."""
-    with socket.socket() as kept:
-        # Bound and never listening: nobody else is given the port when nobody listens there.
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        kept.bind(("127.0.0.1", 0))
-        taken = kept.getsockname()[1]
-        with socket.create_server(("127.0.0.1", taken)):
-            with pytest.raises(ConfigurationError, match=f"port: {taken}"):
-                await client.sign_in_with_browser("github", open_browser=visitor, port=taken)
-            assert [] == visitor.pages
-            await client.sign_in_with_browser("github", open_browser=visitor, port=[taken, 0])
-        await client.sign_in_with_browser("github", open_browser=visitor, port=taken)
-    assert taken == urlsplit(visitor.home).port
+    with socket.create_server(("127.0.0.1", kept_port)):
+        with pytest.raises(ConfigurationError, match=f"port: {kept_port}"):
+            await client.sign_in_with_browser("github", open_browser=visitor, port=kept_port)
+        assert [] == visitor.pages
+        await client.sign_in_with_browser("github", open_browser=visitor, port=[kept_port, 0])
+    await client.sign_in_with_browser("github", open_browser=visitor, port=kept_port)
+    assert kept_port == urlsplit(visitor.home).port
 
 
 @pytest.mark.parametrize(
