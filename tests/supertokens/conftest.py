@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,9 @@ def hosts(serve, signing_keys):
 
 
 @pytest.fixture
-def away(unused_tcp_port_factory) -> str:
-    """Return the URL of a host that is not there."""
-    return f"http://127.0.0.1:{unused_tcp_port_factory()}"
+def away() -> Iterator[str]:
+    """Give the URL of a host that is not there, and does not come while the test runs."""
+    with socket.socket() as nobody:
+        # Bound and not listened on: whoever asks for any port is given another.
+        nobody.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{nobody.getsockname()[1]}"

@@ -129,10 +129,14 @@ class FrontEnd:
 
 
 @pytest.fixture
-async def core(manual_clock, make_key) -> AsyncIterator[SuperTokensCoreServer]:
-    """Return an embedded core on the clock of the test."""
+async def core(manual_clock, make_key, kept_port) -> AsyncIterator[SuperTokensCoreServer]:
+    """Return an embedded core on the clock of the test, on a port that is its own while it is down."""
     async with SuperTokensCoreServer(
-        clock=manual_clock, access_token_validity=36_000, api_keys=["key"], make_key=make_key
+        clock=manual_clock,
+        access_token_validity=36_000,
+        api_keys=["key"],
+        make_key=make_key,
+        port=kept_port,
     ) as server:
         yield server
 

@@ -83,9 +83,9 @@ async def test_a_core_that_lost_its_memory(core, make_front_end):
     assert ({"message": "unauthorised"}, True) == (front_end.body, front_end.clears)
 
 
-async def test_other_hosts_are_asked(core, make_backend, unused_tcp_port):
+async def test_other_hosts_are_asked(core, make_backend, away):
     """One host that is away costs nobody a session, for calls and for keys."""
-    backend = make_backend(f"http://127.0.0.1:{unused_tcp_port};{core.url}")
+    backend = make_backend(f"{away};{core.url}")
     session = await backend.create_new_session_without_request_response("ada")
 
     found = await backend.get_session_without_request_response(session.access_token)
@@ -224,10 +224,10 @@ async def test_closing_ends_what_is_under_way(make_front_end, core):
     core.resume()
 
 
-def test_one_loop_after_another():
+def test_one_loop_after_another(kept_port):
     """A back end that was used in one loop goes on in the next, with a core of either."""
     app = AppInfo("app", "http://127.0.0.1:1", "http://127.0.0.1:1")
-    server = SuperTokensCoreServer()
+    server = SuperTokensCoreServer(port=kept_port)
     backend: list[SuperTokensBackend] = []
 
     async def live(last):

@@ -78,9 +78,9 @@ async def test_the_keys_are_public(backend, core):
     assert 1 == core.counts["/.well-known/jwks.json"]
 
 
-async def test_keys_that_cannot_be_had(backend, core):
+async def test_keys_that_cannot_be_had(make_backend, away):
     """Without the core, and without keys, that route too is 503."""
-    await core.stop()
+    backend = make_backend(away)
 
     assert 503 == (await backend.web.route(exchange("GET", "/auth/jwt/jwks.json"))).status
 
