@@ -38,7 +38,8 @@ async def client(hosts):
 
     def make(*found, **options):
         urls = [host if isinstance(host, str) else host.url for host in found]
-        made.append(CoreClient(";".join(urls), **options))
+        # Of the usual ten seconds one of three hosts has three, in which a machine may stand still.
+        made.append(CoreClient(";".join(urls), **{"timeout": 60, **options}))
         return made[-1]
 
     yield make
