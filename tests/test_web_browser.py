@@ -49,10 +49,11 @@ async def test_without_a_browser_the_address_is_printed(monkeypatch, capsys, fai
 
 async def test_a_browser_in_the_terminal_holds_nobody_up(monkeypatch):
     """Its caller may be cancelled, and its end tells nobody anything."""
-    entered, leave = asyncio.Event(), threading.Event()
+    entered, leave, threads = asyncio.Event(), threading.Event(), []
     loop = asyncio.get_running_loop()
 
     def hold(_):
+        threads.append(threading.current_thread())
         loop.call_soon_threadsafe(entered.set)
         return leave.wait(60)
 
@@ -63,7 +64,9 @@ async def test_a_browser_in_the_terminal_holds_nobody_up(monkeypatch):
 
     with pytest.raises(asyncio.CancelledError):
         await opening
-    (thread,) = [one for one in threading.enumerate() if one.name == "async_auth-browser"]
+    # Not by a look at all threads: those of the tests before may not be quite over yet.
+    (thread,) = threads
+    assert "async_auth-browser" == thread.name
     leave.set()
     await asyncio.to_thread(thread.join)
     # What the thread has told the loop is looked at.
