@@ -289,7 +289,7 @@ async def test_a_failed_handshake_is_not_sent(serve, transport):
 
     with pytest.raises(NetworkError) as caught:
         await transport.send(
-            Request("POST", site.url.replace("http:", "https:"), (), b"x"), timeout=5
+            Request("POST", site.url.replace("http:", "https:"), (), b"x"), timeout=LONG
         )
 
     assert caught.value.sent is False
