@@ -19,6 +19,7 @@ import asyncio
 import importlib
 import inspect
 import json
+import os
 import pkgutil
 import re
 import runpy
@@ -26,6 +27,7 @@ import tomllib
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
+from unittest.mock import patch
 
 import attrs
 import pytest
@@ -191,8 +193,10 @@ async def test_examples_run(
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "ASYNC_AUTH_PROFILE", "ASYNC_AUTH_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     names = {"auth_server": auth_server, "serve_asgi": serve_asgi}
-    async with asyncio.timeout(PATIENCE):
-        await run(program, stand_ins, names, lambda: capsys.readouterr().out)
+    # Some set variables of the environment, which are gone for the tests that come after.
+    with patch.dict(os.environ):
+        async with asyncio.timeout(PATIENCE):
+            await run(program, stand_ins, names, lambda: capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
