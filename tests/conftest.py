@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import count
@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import settings
+from kept_ports import KeptPort
 
 from async_auth.core.policy import RefreshPolicy
 from async_auth.gotrue.client import GoTrueClient
@@ -155,22 +156,11 @@ async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
         yield start
 
 
-@contextmanager
-def keep_port() -> Iterator[int]:
-    """Give a port on which whoever names it may listen, and which is given to nobody else."""
-    with socket.socket() as kept:
-        # Bound and never listening. A server's own port is free for every process while the server
-        # is down, and those that run tests beside us ask for "any port" all the time.
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        kept.bind(("127.0.0.1", 0))
-        yield int(kept.getsockname()[1])
-
-
 @pytest.fixture
 def kept_port() -> Iterator[int]:
     """Give a port that is the test's alone, also while nobody listens there."""
-    with keep_port() as port:
-        yield port
+    with KeptPort() as kept:
+        yield kept.number
 
 
 @pytest.fixture(scope="session")
@@ -377,7 +367,7 @@ async def set_stage(manual_clock: ManualClock) -> AsyncIterator[Callable[..., Aw
 
         async def start(*, ahead: float = 0.0, **options: Any) -> Stage:
             # It may be down for a while, and come back.
-            port = exits.enter_context(keep_port())
+            port = exits.enter_context(KeptPort()).number
             clock = Elsewhere(manual_clock, ahead)
             server = GoTrueServer(clock=clock, port=port, **options)
             await exits.enter_async_context(server)

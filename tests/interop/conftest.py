@@ -6,7 +6,6 @@ system's time, for the official package knows no other. What ages a token is the
 
 from __future__ import annotations
 
-import socket
 import ssl
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import aiohttp
 import httpx
 import pytest
 from aiohttp import web
+from kept_ports import KeptPort
 
 from async_auth.clock import SystemClock
 from async_auth.core.policy import RefreshPolicy
@@ -211,14 +211,10 @@ def shifted():
 @pytest.fixture(scope="session")
 def one_core():
     """Make the core once, for its keys take long; it is down, and keeps its port."""
-    with socket.socket() as kept:
-        # Bound and never listening: nobody else is given the port while the core is down.
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        kept.bind(("127.0.0.1", 0))
-        port = kept.getsockname()[1]
+    with KeptPort() as kept:
         # Its keys are old enough for whatever it signs.
         clock = Shifted(-2 * LIFE)
-        core = SuperTokensCoreServer(clock=clock, access_token_validity=LIFE, port=port)
+        core = SuperTokensCoreServer(clock=clock, access_token_validity=LIFE, port=kept.number)
         core.clock.ahead = 0
         yield core
 

@@ -10,7 +10,6 @@ import http.client
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ import aiohttp
 import attrs
 import pytest
 from aiohttp import web
+from kept_ports import KeptPort
 
 #: Long enough for the margin (a fifth) to exceed a second: the server rounds `exp` down to one.
 JWT_EXPIRY = 6
@@ -50,19 +50,6 @@ enable_confirmations = false
 """
 
 
-def keep_port() -> socket.socket:
-    """
-    Return a socket that is bound to a free port and never listens: so nobody else is given it.
-
-    Neither while the server has not come to it yet nor while it is down; the server itself may
-    take it, for it says `SO_REUSEADDR` as this does.
-    """
-    kept = socket.socket()
-    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    kept.bind(("127.0.0.1", 0))
-    return kept
-
-
 @attrs.define(kw_only=True)
 class SupabaseLite:
     """
@@ -77,13 +64,13 @@ class SupabaseLite:
     folder: Path
     jwt_expiry: int = JWT_EXPIRY
     api_key: str = PUBLISHABLE_KEY
-    kept: socket.socket = attrs.field(factory=keep_port)
+    kept: KeptPort = attrs.field(factory=KeptPort)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def port(self) -> int:
         """Where it listens, also after a restart."""
-        return self.kept.getsockname()[1]
+        return self.kept.number
 
     @property
     def url(self) -> str:

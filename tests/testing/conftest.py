@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -79,23 +77,6 @@ class Caller:
         return await self.answer(
             "POST", "/recipe/session/verify", {"accessToken": token, **usual, **fields}
         )
-
-
-@pytest.fixture
-def own_port() -> Iterator[int]:
-    """
-    Hold a port for servers of the test: nobody else is given it when one of them leaves it.
-
-    Linux lets a server listen beside whoever holds its port and does not listen himself, as long
-    as both say `SO_REUSEADDR`; elsewhere it is any free one, which may be another's in between.
-    """
-    if sys.platform != "linux":
-        yield 0
-        return
-    with socket.socket() as place:
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind(("127.0.0.1", 0))
-        yield place.getsockname()[1]
 
 
 @pytest.fixture

@@ -383,9 +383,9 @@ async def test_what_is_no_answer_is_a_reset(before, answer):
 CLOSING = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
-async def test_closing_leaves_nothing(serve, server, http, own_port):
+async def test_closing_leaves_nothing(serve, server, http, kept_port):
     """Whatever is under way is reset; twice is fine; it can be started again, at its address."""
-    proxy = FaultProxy((await serve(server)).url, clock=ManualClock(), port=own_port)
+    proxy = FaultProxy((await serve(server)).url, clock=ManualClock(), port=kept_port)
     await proxy.start()
     await proxy.start()
     url = proxy.url

@@ -934,9 +934,9 @@ async def test_it_can_be_closed_in_another_task(clock: ManualClock) -> None:
     assert repr(server).startswith("<GoTrueServer closed")
 
 
-async def test_a_port_that_is_taken_is_an_os_error(own_port: int) -> None:
+async def test_a_port_that_is_taken_is_an_os_error(kept_port: int) -> None:
     """And leaves nothing behind; the other server can be started later."""
-    async with GoTrueServer(port=own_port) as server:
+    async with GoTrueServer(port=kept_port) as server:
         other = GoTrueServer(port=int(server.url.rpartition(":")[2]))
 
         with pytest.raises(OSError, match="in use"):

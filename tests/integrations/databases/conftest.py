@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from importlib.util import find_spec
@@ -15,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import attrs
 import pytest
+from kept_ports import KeptPort
 
 #: Nobody: PostgreSQL refuses to run as root.
 NOBODY = 65534
@@ -65,16 +64,6 @@ def run(*command, folder):
     )  # fmt: skip
 
 
-@contextlib.contextmanager
-def kept_port():
-    """Give a port for PostgreSQL, which cannot choose one itself, and let nobody else have it."""
-    with socket.socket() as kept:
-        # Bound and never listening, so that PostgreSQL may, and whoever asks for any port may not.
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        kept.bind(("127.0.0.1", 0))
-        yield kept.getsockname()[1]
-
-
 @pytest.fixture(scope="session")
 def programs():
     """Return the folder of PostgreSQL's programs, where everybody may run them."""
@@ -94,16 +83,16 @@ def programs():
 @pytest.fixture(scope="session")
 def postgres(programs):
     """Run a server for all tests of this folder."""
-    with tempfile.TemporaryDirectory(prefix="pg") as folder, kept_port() as port:
+    with tempfile.TemporaryDirectory(prefix="pg") as folder, KeptPort() as kept:
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
         data = f"{folder}/data"
         initdb = ("-U", "postgres", "--auth-local=trust", "--auth-host=password")
         run(programs / "initdb", "-D", data, "--no-sync", "--no-locale", *initdb, folder=folder)
-        options = f"-p {port} -k {folder} -h 127.0.0.1 -c fsync=off"
+        options = f"-p {kept.number} -k {folder} -h 127.0.0.1 -c fsync=off"
         log = ("-l", f"{folder}/log", "-o", options)
         run(programs / "pg_ctl", "-D", data, "-w", *log, "start", folder=folder)
-        yield Postgres(port, folder)
+        yield Postgres(kept.number, folder)
         run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop", folder=folder)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from kept_ports import KeptPort
 
 from async_auth.clock import SystemClock
 from async_auth.stores import RedisStore
@@ -34,29 +35,12 @@ OFTEN = 0.1
 BUS = 10_000
 
 
-def keep_port(port=0):
-    """
-    Return a socket that is bound to a port and never listens: so nobody else is given the port.
-
-    Neither while the server has not come to it yet nor while it is down; the server itself may
-    take it, for it says `SO_REUSEADDR` as this does.
-    """
-    kept = socket.socket()
-    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        kept.bind(("127.0.0.1", port))
-    except BaseException:
-        kept.close()
-        raise
-    return kept
-
-
 def keep_ports():
-    """Return such sockets for a server: of a free port, and of the one for a cluster's nodes."""
+    """Return two ports for a server: a free one, and the one that a cluster's nodes talk on."""
     while True:
-        kept = keep_port()
+        kept = KeptPort()
         try:
-            return kept, keep_port(kept.getsockname()[1] + BUS)
+            return kept, KeptPort(kept.number + BUS)
         except (OSError, OverflowError):  # somebody has that one, or there is none so high
             kept.close()
 
@@ -75,13 +59,13 @@ class RedisServer:
     program: str
     folder: Path
     options: tuple[str, ...] = ()
-    kept: tuple[socket.socket, ...] = attrs.field(factory=keep_ports)
+    kept: tuple[KeptPort, KeptPort] = attrs.field(factory=keep_ports)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def port(self):
         """Where it listens, also after a restart."""
-        return self.kept[0].getsockname()[1]
+        return self.kept[0].number
 
     @property
     def url(self):

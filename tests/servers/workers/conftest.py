@@ -25,6 +25,7 @@ from pathlib import Path
 import aiohttp
 import attrs
 import pytest
+from kept_ports import KeptPort
 
 from async_auth.testing import GoTrueServer
 
@@ -61,19 +62,6 @@ def on_redis(url):
     found = re.search(r"^@asynccontextmanager\n.*?(?=\n\n\S)", app, re.MULTILINE | re.DOTALL)
     app = app.replace(found[0], lifespan.rstrip())
     return f"{imported}\n{app}".replace(REDIS_URL, url)
-
-
-def keep_port():
-    """
-    Return a socket that is bound to a free port and never listens: so nobody else is given it.
-
-    Neither while the server has not come to it yet nor while it is down; the server itself may
-    take it, for it says `SO_REUSEADDR` as this does.
-    """
-    kept = socket.socket()
-    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    kept.bind(("127.0.0.1", 0))
-    return kept
 
 
 @attrs.define(kw_only=True)
@@ -190,7 +178,7 @@ async def deploy(auth_server, user_id, tmp_path):
                 pytest.skip(f"{command}: not installed; `nox -s servers` runs it")
             text = (blocks()[0] if app is None else app).replace(AUTH_URL, auth_server.url)
             (tmp_path / "app.py").write_text(text, encoding="utf-8")
-            port = exits.enter_context(keep_port()).getsockname()[1]
+            port = exits.enter_context(KeptPort()).number
             place = ("-b", f"127.0.0.1:{port}")
             if program == "uvicorn":
                 # Its master kills a worker that says nothing for five seconds, as one on a loaded
@@ -215,8 +203,8 @@ def redis_url(tmp_path):
     program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
     if program is None:
         pytest.fail("there is no redis-server here: run `nox -s servers`, or install one")
-    with keep_port() as kept:
-        port = kept.getsockname()[1]
+    with KeptPort() as kept:
+        port = kept.number
         arguments = ("--port", str(port), "--bind", "127.0.0.1", "--save", "")
         process = subprocess.Popen(
             [program, *arguments], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
