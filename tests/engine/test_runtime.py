@@ -249,6 +249,10 @@ async def test_let_go_lets_the_work_end_first(clock):
 async def test_errors_of_its_tasks_are_logged_once(clock, our_log):
     """What nobody awaits is told to the log, not to asyncio's exception handler."""
 
+    complaints = []
+    # That of this loop: the garbage of other tests is told to theirs.
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+
     async def broken():
         raise ValueError("broken")
 
@@ -260,6 +264,7 @@ async def test_errors_of_its_tasks_are_logged_once(clock, our_log):
     assert [("async_auth.engine", logging.ERROR)] * 2 == [
         (record.name, record.levelno) for record in our_log()
     ]
+    assert [] == complaints
 
 
 def test_a_timekeeper_that_a_ctrl_c_struck_is_replaced(clock, our_log):
