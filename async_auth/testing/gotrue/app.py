@@ -166,10 +166,3 @@ def _json(body: object, headers: Mapping[str, str], status: int) -> web.Response
 def _refuse(refusal: Refusal, request: web.Request) -> web.Response:
     body, headers = wire_form(refusal, request.headers.get("X-Supabase-Api-Version"))
     return _json(body, headers, refusal.status)
-
-
-def _hang_up(request: web.Request) -> web.Response:
-    """Close the connection; what is returned here reaches nobody."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
