@@ -92,6 +92,8 @@ def place(store: str) -> Iterator[tuple[str, object]]:
 
 def redis_server_class() -> type:
     """Return the class that starts Redis for the tests in the folder beside this one."""
+    # Pytest has put it there for the conftest; nobody else has.
+    sys.path.append(str(Path(__file__).parents[2] / "helpers"))
     path = Path(__file__).parents[1] / "redis" / "conftest.py"
     spec = importlib.util.spec_from_file_location("redis_conftest", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)

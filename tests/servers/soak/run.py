@@ -306,6 +306,8 @@ def redis_in(folder: Path) -> Iterator[object]:
     program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
     if program is None:
         raise SoakFailure("There is no redis-server here: install one, or set REDIS_SERVER.")
+    # Pytest has put it there for the conftest; nobody else has.
+    sys.path.append(str(HERE.parents[1] / "helpers"))
     path = HERE.parent / "redis" / "conftest.py"
     spec = importlib.util.spec_from_file_location("redis_conftest", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
