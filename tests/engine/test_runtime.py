@@ -248,7 +248,6 @@ async def test_let_go_lets_the_work_end_first(clock):
 
 async def test_errors_of_its_tasks_are_logged_once(clock, our_log):
     """What nobody awaits is told to the log, not to asyncio's exception handler."""
-
     complaints = []
     # That of this loop: the garbage of other tests is told to theirs.
     asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
