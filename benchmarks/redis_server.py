@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -104,10 +105,12 @@ async def running(program: str, *options: str) -> AsyncIterator[BenchRedis]:
     """Run a server on a free loopback port, without a disk."""
     with socket.socket() as kept, tempfile.TemporaryDirectory() as folder:
         # Bound and never listening: nobody else is given the port before the server has it, which
-        # says SO_REUSEADDR as well.
+        # says SO_REUSEADDR as well. Other systems than Linux do not let two be bound.
         kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         kept.bind(("127.0.0.1", 0))
         port = kept.getsockname()[1]
+        if sys.platform != "linux":
+            kept.close()
         process = await asyncio.create_subprocess_exec(
             *(program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder),
             *options,
