@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -154,6 +155,16 @@ async def serve_asgi() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
             return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         yield start
+
+
+@pytest.fixture
+def our_log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[logging.LogRecord]]:
+    """Return a function that gives what we have logged: asyncio may tell of others' garbage."""
+
+    def our_log() -> list[logging.LogRecord]:
+        return [record for record in caplog.records if record.name.startswith("async_auth")]
+
+    return our_log
 
 
 @pytest.fixture

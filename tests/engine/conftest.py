@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -368,16 +367,6 @@ def settle() -> Callable[[], Awaitable[None]]:
             await asyncio.sleep(0)
 
     return settle
-
-
-@pytest.fixture
-def our_log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[logging.LogRecord]]:
-    """Return a function that gives what we have logged: asyncio may tell of others' garbage."""
-
-    def our_log() -> list[logging.LogRecord]:
-        return [record for record in caplog.records if record.name.startswith("async_auth")]
-
-    return our_log
 
 
 Seen = list[Event]

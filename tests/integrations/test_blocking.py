@@ -271,7 +271,7 @@ def test_a_thread_ends_with_its_bridge():
     thread.join()
 
 
-def test_a_manager_that_cannot_be_closed(caplog):
+def test_a_manager_that_cannot_be_closed(our_log):
     """The end of a thread is told to the log, by the name of the error."""
 
     class Stuck(Plain):
@@ -281,9 +281,7 @@ def test_a_manager_that_cannot_be_closed(caplog):
     with SyncBridge(Stuck()) as bridge:
         bridge.get_token()
 
-    assert ["The loop of a SyncBridge ended with OSError"] == [
-        record.message for record in caplog.records if record.name == "async_auth.integrations"
-    ]
+    assert ["The loop of a SyncBridge ended with OSError"] == [one.message for one in our_log()]
 
 
 def test_a_loop_that_cannot_be_made(monkeypatch, caplog):
