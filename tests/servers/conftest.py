@@ -6,6 +6,8 @@ The server is `@supabase/lite`, run by the Node of the PyPI package `nodejs-whee
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
 import os
 import secrets
@@ -13,6 +15,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -22,8 +25,10 @@ import pytest
 from aiohttp import web
 from kept_ports import KeptPort
 
-#: Long enough for the margin (a fifth) to exceed a second: the server rounds `exp` down to one.
-JWT_EXPIRY = 6
+from async_auth.clock import SystemClock
+
+#: So long that no token expires because the machine stands still: it does on the client's clock.
+JWT_EXPIRY = 3600
 PUBLISHABLE_KEY = "sb_publishable_async-auth-tests"
 #: No start took a second here; a loaded machine may be slower.
 START_TIMEOUT = 60.0
@@ -162,6 +167,8 @@ class CountingProxy:
     upstream: str
     session: aiohttp.ClientSession
     url: str = ""
+    #: What tells when a refresh has come.
+    now: Callable[[], float] = time.time
     counts: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     refreshed_at: list[float] = attrs.field(factory=list)
 
@@ -174,7 +181,7 @@ class CountingProxy:
         """Count *request*, forward it and hand its answer back."""
         self.counts[request.method, request.path] += 1
         if request.query.get("grant_type") == "refresh_token":
-            self.refreshed_at.append(time.time())
+            self.refreshed_at.append(self.now())
         async with self.session.request(
             request.method,
             f"{self.upstream}{request.raw_path}",
@@ -184,6 +191,41 @@ class CountingProxy:
         ) as answer:
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in NOT_FORWARDED}
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
+
+
+class JumpingClock(SystemClock):
+    """A client's clock: it runs as the system's does, and is ahead by what a test lets pass at once."""
+
+    def __init__(self):
+        self.ahead = 0.0
+        self._jumped = asyncio.Event()
+
+    def now(self):
+        """Return the unix time."""
+        return super().now() + self.ahead
+
+    def monotonic(self):
+        """Return a time that never goes back."""
+        return super().monotonic() + self.ahead
+
+    async def sleep(self, seconds):
+        """Wait, or return early if the clock jumps meanwhile."""
+        jumped = self._jumped
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await jumped.wait()
+
+    def jump(self, seconds):
+        """Let so much time pass, and wake everyone who sleeps."""
+        self.ahead += seconds
+        jumped, self._jumped = self._jumped, asyncio.Event()
+        jumped.set()
+
+
+@pytest.fixture
+async def clock():
+    """Give such a clock."""
+    return JumpingClock()
 
 
 @pytest.fixture(scope="session")
@@ -221,7 +263,9 @@ def supabase_lite(lite_process):
 @pytest.fixture
 async def counting_proxy(supabase_lite):
     """A proxy before `supabase_lite`: `.url`, `.refreshes`, `.counts[method, path]`."""
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
+    # The server hangs up on connections that were idle for five seconds: none is used again.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(auto_decompress=False, connector=connector) as session:
         root, _, prefix = supabase_lite.url.partition("/auth")
         proxy = CountingProxy(root, session)
         app = web.Application()

@@ -1,12 +1,14 @@
-"""The engine against a real GoTrue-compatible server: a session's whole life, in real time."""
+"""
+The engine against a real GoTrue-compatible server: a session's whole life.
+
+It passes on the client's clock, at a test's word: a machine that stands still ends no token.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import time
 
+import aiohttp
 import pytest
 
 from async_auth.core.policy import RefreshPolicy
@@ -15,24 +17,34 @@ from async_auth.events import RefreshFailed, SignedOut, TokenRefreshed
 from async_auth.gotrue import GoTrueClient
 from async_auth.session import Status
 
-#: Several token lives: waiting for an event longer than this means that it does not come.
+#: Waiting for an event longer than this means that it does not come.
 PATIENCE = 60.0
+#: Seconds before its end from which on a token is due, and at most how much earlier it is by lot.
+MARGIN, JITTER = 600.0, 1.0
 
 
 @pytest.fixture
-async def connect(supabase_lite):
+async def connect(supabase_lite, clock):
     """Make clients of the server (or of the proxy before it), closed at the end."""
-    clients = []
+    # The server hangs up on connections that were idle for five seconds: none is used again.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        clients = []
 
-    async def make(url=supabase_lite.url, **options):
-        client = GoTrueClient(url, supabase_lite.api_key, **options)
-        clients.append(client)
-        await client.start()
-        return client
+        async def make(url=supabase_lite.url, **options):
+            policy = RefreshPolicy(
+                **{"request_timeout": PATIENCE, "margin": MARGIN, "jitter": JITTER},
+                **options.pop("policy", {}),
+            )
+            key = supabase_lite.api_key
+            client = GoTrueClient(url, key, policy=policy, http=http, clock=clock, **options)
+            clients.append(client)
+            await client.start()
+            return client
 
-    yield make
-    for client in clients:
-        await client.aclose()
+        yield make
+        for client in clients:
+            await client.aclose()
 
 
 async def next_of(stream, kind):
@@ -42,18 +54,6 @@ async def next_of(stream, kind):
             if isinstance(event, kind):
                 return event
     raise AssertionError(f"the stream ended without a {kind.__name__}")
-
-
-async def past_expiry(session):
-    """
-    Wait until *session*'s access token has expired, at the server too.
-
-    What the token says itself may be later: we count from when we asked, and a busy server signs
-    when it comes to it.
-    """
-    payload = session.access_token.split(".")[1]
-    says = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
-    await asyncio.sleep(max(session.expires_at - time.time(), says - time.time(), 0) + 0.1)
 
 
 async def test_sign_up_by_email_gives_a_session(connect, account, supabase_lite):
@@ -79,30 +79,40 @@ async def test_sign_in_again_on_another_client(connect, account):
     assert signed_up.session.refresh_token != signed_in.session.refresh_token
 
 
-async def test_three_background_refreshes_in_a_row(connect, counting_proxy, account):
+async def test_three_background_refreshes_in_a_row(
+    connect, counting_proxy, account, clock, supabase_lite
+):
     """The timer refreshes before each expiry, once per life, and nobody asks for it."""
     client = await connect(counting_proxy.url)
+    counting_proxy.now = clock.now
     async with client.events() as stream:
         session = (await client.sign_up(**account)).session
         lives = [session]
         for _ in range(3):
+            # Half its life it is left alone.
+            clock.jump(supabase_lite.jwt_expiry / 2)
+            await client.get_user()
+            clock.jump(supabase_lite.jwt_expiry / 2 - MARGIN / 2)
             event = await next_of(stream, TokenRefreshed)
             lives.append(event.session)
 
-    # In time: the tokens that they replace were still good when they were asked for.
+    # In time: the tokens that they replace were due, and still good when they were asked for.
     asked = zip(counting_proxy.refreshed_at, lives, strict=False)
-    assert [True] * 3 == [at < life.expires_at for at, life in asked]
+    left = [life.expires_at - at for at, life in asked]
+    assert [True] * 3 == [0 < seconds <= MARGIN + JITTER for seconds in left], left
     assert 4 == len({life.refresh_token for life in lives})
     assert [1, 2, 3] == [life.generation - session.generation for life in lives[1:]]
     assert 3 == counting_proxy.refreshes
     assert account["email"] == (await client.get_user()).email
 
 
-async def test_a_hundred_get_session_at_expiry_are_one_refresh(connect, counting_proxy, account):
+async def test_a_hundred_get_session_at_expiry_are_one_refresh(
+    connect, counting_proxy, account, clock
+):
     """A herd on an expired session costs the server one request and gets one answer."""
     client = await connect(counting_proxy.url, auto_refresh=False)
     old = (await client.sign_up(**account)).session
-    await past_expiry(old)
+    clock.jump(old.lifetime)
     assert Status.EXPIRED is client.status
 
     sessions = await asyncio.gather(*(client.get_session() for _ in range(100)))
@@ -128,11 +138,13 @@ async def test_set_session_with_a_live_token_asks_for_the_user_only(
     assert account["email"] == response.user.email
 
 
-async def test_set_session_with_an_expired_token_refreshes(connect, counting_proxy, account):
+async def test_set_session_with_an_expired_token_refreshes(
+    connect, counting_proxy, account, clock, supabase_lite
+):
     """An expired pair is exchanged by one refresh; no `GET /user` is needed."""
     donor = await connect(auto_refresh=False)
     session = (await donor.sign_up(**account)).session
-    await past_expiry(session)
+    clock.jump(supabase_lite.jwt_expiry)
     client = await connect(counting_proxy.url, auto_refresh=False)
 
     response = await client.set_session(session.access_token, session.refresh_token)
@@ -167,13 +179,13 @@ async def test_a_foreign_refresh_token_is_refused_and_harms_nothing(connect, acc
     assert session == client.session
 
 
-async def test_a_restart_in_mid_life_signs_nobody_out(connect, account, supabase_lite):
+async def test_a_restart_in_mid_life_signs_nobody_out(connect, account, supabase_lite, clock):
     """While the server is away refreshes fail and are retried; its return puts all right."""
-    policy = RefreshPolicy(backoff_initial=0.2, backoff_max=1.0)
-    client = await connect(policy=policy)
+    client = await connect(policy={"backoff_initial": 0.2, "backoff_max": 1.0})
     async with client.events() as stream:
         signed_up = await client.sign_up(**account)
         await asyncio.to_thread(supabase_lite.stop)
+        clock.jump(supabase_lite.jwt_expiry - MARGIN / 2)
         failed = await next_of(stream, RefreshFailed)
         assert isinstance(failed.error, NetworkError)
 
@@ -202,11 +214,13 @@ async def test_sign_out_ends_the_session_here_and_at_the_server(connect, account
         await other.refresh_session(session.refresh_token)
 
 
-async def test_sign_out_after_expiry_is_told_with_a_fresh_token(connect, counting_proxy, account):
+async def test_sign_out_after_expiry_is_told_with_a_fresh_token(
+    connect, counting_proxy, account, clock
+):
     """An expired session is refreshed once, so that the server accepts the farewell."""
     client = await connect(counting_proxy.url, auto_refresh=False)
     session = (await client.sign_up(**account)).session
-    await past_expiry(session)
+    clock.jump(session.lifetime)
 
     await client.sign_out()
 
