@@ -55,7 +55,7 @@ async def test_too_many_requests_after_the_expiry_sign_out(set_stage, auth_js):
 
 async def test_a_server_that_never_answers_holds_the_good_token_up(set_stage, auth_js):
     """`getSession()` waits for the refresh, for more than three seconds, with a good token."""
-    stage = await set_stage(jwt_expiry=60)
+    stage = await set_stage(jwt_expiry=80)
     stage.proxy.hang("request", path=REFRESH)
 
     said = await auth_js(stage.proxy, "at once")
