@@ -12,7 +12,8 @@ RULES = {
     "default": {"reuse_interval": 10, "parent_rule": True},
     "v2": {"reuse_interval": 10, "parent_rule": True, "token_version": 2},
     "parent": {"reuse_interval": 0, "parent_rule": True},
-    "interval": {"reuse_interval": 10, "parent_rule": False},
+    # Longer than it is hosted, for the processes and the machine may stand still.
+    "interval": {"reuse_interval": 120, "parent_rule": False},
     "strict": {"reuse_interval": 0, "parent_rule": False},
 }
 
@@ -45,9 +46,12 @@ class Plan:
             nothing; `pause`, Redis answers nobody.
         moments: Where a process is killed or frozen, or where one is when Redis fails; drawn anew
             for each life but for the first ones, which have each of these once.
+        timers: Whether timers refresh, at the parent's word: nobody lets a token expire.
         timed: Whether a token lives for so many seconds of real time, with timers; else it expires
             at the parent's word, however long everybody takes.
-        lease: Seconds of the lock in Redis.
+        lease: Seconds of the lock in Redis of a process that is to be killed or frozen, or of all
+            where it is Redis that fails; the others keep theirs however slow they are.
+        patience: Seconds that a call to Redis may take.
         sleep: For how many lives a process that was frozen sleeps.
         pause: Seconds for which Redis answers nobody.
         seed: Draws whatever is drawn.
@@ -60,8 +64,10 @@ class Plan:
     lives: int = 200
     trouble: str = "none"
     moments: tuple[str, ...] = MOMENTS
+    timers: bool = False
     timed: float | None = None
     lease: float = 2.0
+    patience: float = 60.0
     sleep: int = 1
     pause: float = 3.0
     seed: int = 1

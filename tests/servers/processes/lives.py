@@ -30,6 +30,10 @@ from async_auth.testing import GoTrueServer
 REFRESH = "/token?grant_type=refresh_token"
 #: Seconds that a token lives where the parent says when it is over.
 LIFE = 3600.0
+#: … and how much of it passes until a timer goes off: workers refresh ten minutes before the end.
+NEARLY = LIFE - 300.0
+#: Seconds of the lock in Redis of those who go on: nobody loses it because the machine stood still.
+LEASE = 60.0
 #: A process that is killed anywhere is killed this many seconds after all were told, at most.
 SOON = 0.1
 #: What is only for a while: Redis was away, or another process holds the lock.
@@ -53,15 +57,19 @@ async def run(plan: Plan) -> Figures:
             options = {
                 "url": server.url,
                 "store": where,
-                "lease": plan.lease,
+                "lease": plan.lease if plan.trouble in {"restart", "pause"} else LEASE,
+                "patience": plan.patience,
                 "tasks": plan.tasks,
-                "auto_refresh": plan.timed is not None,
+                "auto_refresh": plan.timers or plan.timed is not None,
             }
             await sign_in(server, where, clock)
             async with Crew(options=options, size=plan.processes) as crew:
                 this = Run(plan=plan, server=server, clock=clock, crew=crew, redis=redis)
                 this.where = where
-                await (this.by_the_word() if plan.timed is None else this.by_the_clock())
+                if plan.timers:
+                    await this.by_the_timers()
+                else:
+                    await (this.by_the_word() if plan.timed is None else this.by_the_clock())
                 await crew.end(quiet=plan.trouble in {"none", "kill"})
             this.figures.refreshes = server.issued
             this.figures.requests = server.counts[REFRESH]
@@ -107,7 +115,7 @@ async def sign_in(server: GoTrueServer, where: str, clock: ShiftedClock) -> None
     """Put a new session into the store."""
     async with contextlib.AsyncExitStack() as stack:
         if "://" in where:
-            store = await stack.enter_async_context(RedisStore(where))
+            store = await stack.enter_async_context(RedisStore(where, timeout=PATIENCE))
         else:
             store = FileStore(where)
         auth = GoTrueClient(server.url, store=store, clock=clock, auto_refresh=False)
@@ -190,7 +198,9 @@ class Run:
             self.server.faults.add(REFRESH, delay=LIFE, drop="before")
         elif moment == "done by the server":
             self.server.faults.add(REFRESH, delay=LIFE, committed=True)
-        victim.say(do="turn", by=LIFE, stop_at=moment if moment in STAGED else None)
+        # Where Redis fails everybody has a short lease.
+        lease = self.plan.lease if self.plan.trouble in {"kill", "freeze"} else None
+        victim.say(do="turn", by=LIFE, stop_at=moment, lease=lease)
         if moment in STAGED:
             if (await victim.hear()).get("at") != moment:
                 raise CrewFailure(f"It has not come to where it is {moment}.")
@@ -304,6 +314,26 @@ class Run:
             for error in report["errors"]:
                 if not error.removeprefix("get_user: ").startswith(TEMPORARY):
                     raise CrewFailure(f"This is not temporary: {reports}")
+
+    # Lives that do not come to their end.
+
+    async def by_the_timers(self) -> None:
+        """Let every process's timer go off at the same moment, life after life, while all ask."""
+        for member in self.crew.members:
+            member.say(do="work")
+        await self._reports(self.crew.members)
+        for life in range(self.plan.lives):
+            self.clock.advance(NEARLY)
+            self.figures.lives += 1
+            for member in self.crew.members:
+                # The first generation came of the sign-in.
+                member.say(do="pass", by=NEARLY, until=life + 2)
+            self._agree(await self._reports(self.crew.members))
+        for member in self.crew.members:
+            member.say(do="rest")
+        for report in await self._reports(self.crew.members):
+            if report["errors"] or signed_out([report]):
+                raise CrewFailure(f"Somebody was refused: {report}")
 
     # Lives that end by the clock.
 

@@ -4,10 +4,13 @@ A script of its own. It reads commands from stdin and writes answers to stdout, 
 
     {"do": "turn", "by": 3600, "stop_at": null}    the clock jumps, then every task asks for a token
     {"do": "work"} … {"do": "rest"}                tasks ask again and again until the second
+    {"do": "pass", "by": 3300, "until": 2}         the clock jumps; it waits for that generation
     {"do": "end"}                                  close and exit
 
 Where it is told to stop it says so, `{"at": "answered"}`, and stops itself with SIGSTOP: it can be
 killed there, or woken as a machine is after a sleep. SIGUSR1 writes every task's stack to stderr.
+Whoever is to end or to sleep has a short lease by then, `{"do": "turn", …, "lease": 1.0}`; as long
+as it goes on, and for all others, there is no end of a lease by being slow.
 """
 
 from __future__ import annotations
@@ -23,12 +26,18 @@ from contextlib import asynccontextmanager
 
 from shifted_clock import ShiftedClock
 
+from async_auth import RefreshPolicy
 from async_auth.gotrue import GoTrueClient
 from async_auth.stores import FileStore, RedisStore
+from async_auth.stores.redis.lock import RedisHold
 from async_auth.transport import AiohttpTransport
 
 #: Seconds between two questions of one task that works.
 PAUSE = 0.3
+#: A token is due so many seconds before its end: a clock that jumps comes to between the two.
+MARGIN = 600.0
+#: Where a process waits for an answer to its refresh when it is ended, and by the parent.
+ASKING = ("lost on the way", "done by the server")
 
 
 def say(**facts):
@@ -37,21 +46,35 @@ def say(**facts):
 
 
 class Stage:
-    """Where this process stops itself, once, if it was told to."""
+    """Where this process stops itself, once, if it was told to; and with which lease."""
 
     def __init__(self):
         self.stop_at = None
+        self.lease = None
+        self.held = None
 
-    def reached(self, moment):
+    async def reached(self, moment):
         """Stop here, if this is where."""
         if moment == self.stop_at:
             self.stop_at = None
+            await self.shorten()
             say(at=moment)
             os.kill(os.getpid(), signal.SIGSTOP)
 
+    async def asking(self):
+        """Have the short lease from here, if this is where the parent ends it."""
+        if self.stop_at in ASKING:
+            await self.shorten()
+
+    async def shorten(self):
+        """Have that lease from now on, if Redis gave one."""
+        if self.lease is not None and isinstance(self.held, RedisHold):
+            shorten(self.held, self.lease)
+            await self.held._renew()  # noqa: SLF001
+
 
 class StagedLock:
-    """A lock that knows the moment before it is taken."""
+    """A lock that knows the moment before it is taken, and who has it."""
 
     def __init__(self, lock, stage):
         self.lock = lock
@@ -60,9 +83,17 @@ class StagedLock:
     @asynccontextmanager
     async def hold(self, key):
         """Hold the other lock."""
-        self.stage.reached("before the lock")
-        async with self.lock.hold(key) as held:
-            yield held
+        await self.stage.reached("before the lock")
+        hold = self.lock.hold(key)
+        if self.stage.stop_at == "random" and isinstance(hold, RedisHold) and self.stage.lease:
+            # It may be ended anywhere.
+            shorten(hold, self.stage.lease)
+        async with hold as held:
+            self.stage.held = hold
+            try:
+                yield held
+            finally:
+                self.stage.held = None
 
 
 class StagedTransport(AiohttpTransport):
@@ -76,11 +107,18 @@ class StagedTransport(AiohttpTransport):
         """Send it."""
         refreshing = "grant_type=refresh_token" in request.url
         if refreshing:
-            self.stage.reached("not sent yet")
+            await self.stage.reached("not sent yet")
+            await self.stage.asking()
         response = await super().send(request, timeout=timeout)
         if refreshing:
-            self.stage.reached("answered")
+            await self.stage.reached("answered")
         return response
+
+
+def shorten(hold, lease):
+    """Give a hold of a lock another lease, from its next renewal on."""
+    hold._lease = lease  # noqa: SLF001 - nobody else changes one
+    hold._milliseconds = str(round(lease * 1000))  # noqa: SLF001
 
 
 def staged(kind, stage):
@@ -89,15 +127,15 @@ def staged(kind, stage):
     class StagedStore(kind):
         async def save(self, key, record, *, expected):
             await super().save(key, record, expected=expected)
-            stage.reached("saved")
+            await stage.reached("saved")
 
     return StagedStore
 
 
-def open_store(where, lease, stage):
+def open_store(where, stage, **options):
     """Return the store that *where* names: a folder, or the URL of a Redis."""
     if "://" in where:
-        return staged(RedisStore, stage)(where, lease=lease)
+        return staged(RedisStore, stage)(where, **options)
     return staged(FileStore, stage)(where)
 
 
@@ -156,6 +194,13 @@ class Worker:
             await self.use()
         self.report()
 
+    async def wait(self, generation):
+        """Wait until the timer, or another process's, has had that generation."""
+        while (session := self.auth.session) is None or session.generation < generation:  # noqa: ASYNC110 - as callers see it
+            await asyncio.sleep(0.01)
+        self.generations = {session.generation}
+        self.report()
+
     def work(self):
         """Let every task ask until `rest()`."""
         self.working = [asyncio.create_task(self.keep_asking()) for _ in range(self.tasks)]
@@ -204,13 +249,15 @@ async def main(options):
     """Do what the parent says."""
     stage = Stage()
     clock = ShiftedClock(options["ahead"])
-    store = open_store(options["store"], options["lease"], stage)
+    patience = options["patience"]
+    store = open_store(options["store"], stage, lease=options["lease"], timeout=patience)
     auth = GoTrueClient(
         options["url"],
         store=store,
         lock=StagedLock(store.lock, stage),
         transport=(transport := StagedTransport(stage)),
         clock=clock,
+        policy=RefreshPolicy(request_timeout=60.0, margin=MARGIN),
         auto_refresh=options["auto_refresh"],
     )
     worker = Worker(auth, tasks=options["tasks"])
@@ -220,9 +267,12 @@ async def main(options):
         async for command in commands():
             match command["do"]:
                 case "turn":
-                    stage.stop_at = command["stop_at"]
+                    stage.stop_at, stage.lease = command["stop_at"], command.get("lease")
                     clock.advance(command["by"])
                     await worker.turn()
+                case "pass":
+                    clock.advance(command["by"])
+                    await worker.wait(command["until"])
                 case "work":
                     worker.work()
                 case "rest":
