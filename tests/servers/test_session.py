@@ -33,7 +33,9 @@ async def connect(supabase_lite, clock):
 
         async def make(url=supabase_lite.url, **options):
             policy = RefreshPolicy(
-                **{"request_timeout": PATIENCE, "margin": MARGIN, "jitter": JITTER},
+                request_timeout=PATIENCE,
+                margin=MARGIN,
+                jitter=JITTER,
                 **options.pop("policy", {}),
             )
             key = supabase_lite.api_key
