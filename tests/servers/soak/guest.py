@@ -251,7 +251,12 @@ async def guest(options, account):
     name, url = options["name"], options["gotrue"]
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        stores = [await enter(RedisStore(options["redis"], prefix=p)) for p in ("shared", name)]
+        # On a machine under load Redis answers late; a warning of that would be too much said.
+        patient = {"timeout": 60.0, "lease": 60.0}
+        stores = [
+            await enter(RedisStore(options["redis"], prefix=prefix, **patient))
+            for prefix in ("shared", name)
+        ]
         own = await enter(GoTrueClient(url))
         files = await enter(GoTrueClient(url, store=FileStore(options["folder"])))
         redis = await enter(GoTrueClient(url, store=stores[0]))

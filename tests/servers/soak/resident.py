@@ -97,7 +97,7 @@ async def reside(work: Work, options: dict) -> None:
 
 async def left() -> list[str]:
     """Return the tasks that do not end; what was dropped a moment ago does so in a few turns."""
-    deadline = asyncio.get_running_loop().time() + 5
+    deadline = asyncio.get_running_loop().time() + 60
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         if asyncio.get_running_loop().time() > deadline:
             break
