@@ -396,22 +396,32 @@ async def test_a_restart_between_two_calls_is_not_noticed(store, redis_server):
 @pytest.mark.parametrize("way", ["frozen", "paused"])
 async def test_a_redis_that_hangs_does_not_hang_the_program(open_store, redis_server, way):
     """A call ends with a StoreError in its time, and the next one after the pause succeeds."""
-    async with open_store(timeout=1.0) as store:
+    async with open_store() as store:
         await store.save("key", record(1), expected=0)
-        if way == "frozen":
-            redis_server.freeze()
-        else:
-            redis_server.command("CLIENT", "PAUSE", "3000")
-        before = time.monotonic()
-        with pytest.raises(StoreError, match="not answered within"):
-            await store.load("key")
-        with pytest.raises(StoreError, match="not answered within"):
-            await store.save("key", record(2), expected=1)
+        link = store._links.here()  # noqa: SLF001 - short only where nothing is answered
+        patience, link._timeout = link._timeout, 1.0  # noqa: SLF001
+        for pause in (3, 15):
+            if way == "frozen":
+                redis_server.freeze()
+            else:
+                # Nobody can end it: AUTH is paused as well.
+                redis_server.command("CLIENT", "PAUSE", str(pause * 1000))
+            before = time.monotonic()
+            try:
+                with pytest.raises(StoreError, match="not answered within"):
+                    await store.load("key")
+                with pytest.raises(StoreError, match="not answered within"):
+                    await store.save("key", record(2), expected=None)
+            except pytest.fail.Exception:
+                # It was over before the question if it was this machine that stood still.
+                if way == "frozen" or pause == 15 or time.monotonic() - before < pause - 1:
+                    raise
+            else:
+                break
         assert time.monotonic() - before < SOON
+        link._timeout = patience  # noqa: SLF001
         if way == "frozen":
             redis_server.thaw()
-        else:
-            await asyncio.sleep(2)  # nobody can end it: AUTH is paused as well
 
         # It may do what was sent meanwhile, or not.
         assert await store.load("key") in (record(1), record(2))
