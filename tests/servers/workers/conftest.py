@@ -36,7 +36,7 @@ EMAIL, PASSWORD = "bot@example.com", "correct-horse-battery"
 #: Seconds that a token lives; it is refreshed after four fifths of them.
 LIFE = 2
 #: Seconds that a start or an end may take on a loaded machine; here they take one or two.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def section():
@@ -56,12 +56,16 @@ def commands():
 
 
 def on_redis(url):
-    """Return the application as the README changes it for several machines."""
+    """
+    Return the application as the README changes it for several machines.
+
+    It is more patient than that: where Redis or a worker stands still, no request shall fail.
+    """
     app, change = blocks()
     imported, _, lifespan = change.partition("\n\n")
     found = re.search(r"^@asynccontextmanager\n.*?(?=\n\n\S)", app, re.MULTILINE | re.DOTALL)
     app = app.replace(found[0], lifespan.rstrip())
-    return f"{imported}\n{app}".replace(REDIS_URL, url)
+    return f"{imported}\n{app}".replace(f'"{REDIS_URL}"', f'"{url}", lease=60.0, timeout=60.0')
 
 
 @attrs.define(kw_only=True)

@@ -103,7 +103,7 @@ async def test_a_client_on_redis_that_is_made_before_the_fork(deploy, auth_serve
     """Its connections stay in the master; each worker makes its own."""
     made = f"""
 from async_auth.stores import RedisStore
-store = RedisStore({redis_url!r})
+store = RedisStore({redis_url!r}, lease=60.0, timeout=60.0)
 auth = GoTrueClient("https://your-project.supabase.co/auth/v1", store=store)
 {IN_A_THREAD}"""
     deployment = await deploy(f"{GUNICORN} --preload", app=early(made))
@@ -111,7 +111,7 @@ auth = GoTrueClient("https://your-project.supabase.co/auth/v1", store=store)
     await deployment.all_reach(2)
 
     assert (0, "") == await deployment.stop()
-    async with RedisStore(redis_url) as store:
+    async with RedisStore(redis_url, timeout=60.0) as store:
         record = await store.load("default")
     assert [] == deployment.failures
     assert (1, record.generation - 1) == (
