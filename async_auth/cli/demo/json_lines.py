@@ -1,7 +1,8 @@
 """The demo for machines: one JSON object per line, each with a `type`.
 
 `begin`, `event`, `fault`, `state` (once a second) and, last, `summary`. Times are seconds since
-the beginning (`elapsed`) or unix seconds (`…_at`, `at`). Members may be added, none goes.
+the beginning (`elapsed`) or unix seconds (`…_at`, `at`), by the clock of the place: that of the
+embedded server stands still while the machine does. Members may be added, none goes.
 """
 
 from __future__ import annotations

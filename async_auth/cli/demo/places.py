@@ -17,6 +17,8 @@ import attrs
 from yarl import URL
 
 from async_auth.cli.demo.plan import Plan
+from async_auth.cli.demo.story_clock import StoryClock
+from async_auth.clock import SystemClock
 from async_auth.errors import AuthError
 from async_auth.gotrue import GoTrueClient
 from async_auth.ports import Clock
@@ -75,6 +77,10 @@ class Place(Protocol):
         """What to call it."""
         ...
 
+    def clock(self) -> AbstractAsyncContextManager[Clock]:
+        """Return what tells the time there, for as long as it is held."""
+        ...
+
     def open(self, plan: Plan, clock: Clock) -> AbstractAsyncContextManager[Site]:
         """
         Open it.
@@ -94,6 +100,10 @@ class Embedded:
     """A `GoTrueServer` in this process; its protected endpoint checks tokens by itself."""
 
     name: str = attrs.field(init=False, default="an embedded server")
+
+    def clock(self) -> AbstractAsyncContextManager[Clock]:
+        """See `Place.clock`: what stands still while this process does, for all are in it."""
+        return StoryClock().running()
 
     @contextlib.asynccontextmanager
     async def open(self, plan: Plan, clock: Clock) -> AsyncIterator[Site]:
@@ -132,6 +142,10 @@ class Real:
     def name(self) -> str:
         """The host; an URL may hold more than is to be shown."""
         return URL(self.url).host or "a server"
+
+    def clock(self) -> AbstractAsyncContextManager[Clock]:
+        """See `Place.clock`: the server's tokens run out by the real time."""
+        return contextlib.nullcontext(SystemClock())
 
     @contextlib.asynccontextmanager
     async def open(self, plan: Plan, clock: Clock) -> AsyncIterator[Site]:

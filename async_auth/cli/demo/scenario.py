@@ -20,10 +20,10 @@ from async_auth.cli.demo.faults import REFRESH, Mischief
 from async_auth.cli.demo.pauses import pause
 from async_auth.cli.demo.places import Place, Site
 from async_auth.cli.demo.plan import Plan
+from async_auth.cli.demo.story_clock import StoryClock
 from async_auth.cli.demo.tally import UNAUTHORIZED, Summary, Tally
 from async_auth.cli.demo.view import EventNote, Note, Snapshot, View
 from async_auth.cli.demo.workers import Crew, open_http
-from async_auth.clock import SystemClock
 from async_auth.engine.broadcast import EventStream
 from async_auth.ports import Clock
 
@@ -43,15 +43,17 @@ async def run(plan: Plan, place: Place, view: View, *, clock: Clock | None = Non
         plan: What to do.
         place: Where.
         view: Who is shown it, the summary too.
-        clock: What time it is, for everybody; the system's if `None`.
+        clock: What time it is, for everybody; the place's own if `None`.
 
     Raises:
         AuthError: The place cannot be opened, or the sign-in failed.
         OSError: The view cannot show it.
     """
-    clock = SystemClock() if clock is None else clock
-    tally, bell = Tally(policy=plan.policy), Bell(clock)
+    tally = Tally(policy=plan.policy)
     async with AsyncExitStack() as stack:
+        if clock is None:
+            clock = await stack.enter_async_context(place.clock())
+        bell = Bell(clock)
         listener = Listener(tally, bell, clock)
         # Left last: the stream ends when the client is closed, and then all has been told.
         await stack.enter_async_context(listener)
@@ -231,10 +233,12 @@ class Scenario:
     def sum_up(self, *, seconds: float, last_used: int | None, interrupted: bool) -> Summary:
         """Return what came of it."""
         facts: dict[str, Any] = {}
+        if isinstance(self._listener.clock, StoryClock):
+            facts["stalled"] = self._listener.clock.lost
         server, mischief = self._site.server, self._mischief
         if server is not None and mischief is not None:
             refused = f"{URL(self._site.target).path} {UNAUTHORIZED}"
-            facts = {
+            facts |= {
                 "issued": server.issued,
                 "refresh_requests": server.counts[REFRESH],
                 "refused": server.counts[refused],

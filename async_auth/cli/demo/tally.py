@@ -139,6 +139,7 @@ class Tally:
         *,
         seconds: float,
         workers: int,
+        stalled: float = 0.0,
         interrupted: bool = False,
         last_used: int | None = None,
         issued: int | None = None,
@@ -152,6 +153,7 @@ class Tally:
         Args:
             seconds: How long it ran.
             workers: How many there were.
+            stalled: Seconds beside these in which the machine stood still; no figure has them.
             interrupted: Whether it was stopped before its time.
             last_used: The generation that the very last call was made with: what came later
                 lived unseen.
@@ -164,6 +166,7 @@ class Tally:
         return Summary(
             seconds=seconds,
             workers=workers,
+            stalled=stalled,
             interrupted=interrupted,
             answers=dict(sorted(self.answers.items())),
             exceptions=dict(self.exceptions),
@@ -196,6 +199,7 @@ class Summary:
 
     seconds: float
     workers: int
+    stalled: float
     interrupted: bool
     answers: Mapping[int, int]
     exceptions: Mapping[str, int]

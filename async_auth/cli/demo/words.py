@@ -19,6 +19,8 @@ from async_auth.events import (
     TokenRefreshed,
 )
 
+#: Seconds that a machine may stand still in all before a word is said of it.
+SHORT_STALLS = 1.0
 #: What a fault is called where events have their names.
 FAULT = "-- server"
 
@@ -114,6 +116,7 @@ def summary_lines(summary: Summary) -> list[str]:
     )
     lines = [
         f"time       {summary.seconds:.1f} s with {summary.workers} workers{stopped}",
+        *stalls(summary.stalled),
         f"requests   {summary.requests:,} ({rate:.0f}/s), the slowest {summary.slowest * 1000:.0f} ms",
         f"workers    {workers_saw(summary)}",
         tokens,
@@ -128,6 +131,13 @@ def summary_lines(summary: Summary) -> list[str]:
             lines.append(f"           {hidden} answers of 401 that no worker saw: sent once more")
         lines += [f"fault      {fault}" for fault in summary.faults]
     return lines
+
+
+def stalls(seconds: float) -> list[str]:
+    """Return what is to be said of a machine that stood still for so long in all."""
+    if seconds < SHORT_STALLS:
+        return []
+    return [f"           the machine stood still for {seconds:.1f} s: counted nowhere"]
 
 
 def refreshes(count: int) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from async_auth.cli.demo.places import Account, Embedded, Real, issued_at
 from async_auth.cli.demo.plan import Plan
+from async_auth.cli.demo.story_clock import StoryClock
 from async_auth.clock import SystemClock
 from async_auth.errors import AuthSessionMissing, ConfigurationError, InvalidCredentials
 from async_auth.testing import GoTrueServer, ManualClock
@@ -24,6 +27,22 @@ async def test_embedded_tokens_live_for_as_long_as_they_say(fraction):
 
     assert (12.0, clock.now() + 12) == (session.lifetime, session.expires_at)
     assert session.extra["expires_at"] >= session.expires_at
+
+
+async def test_the_time_of_an_embedded_server():
+    """It stands still while this process does, and so do the tokens' lives."""
+    async with Embedded().clock() as clock:
+        running = asyncio.all_tasks()
+
+        assert isinstance(clock, StoryClock)
+    assert 1 == len(running - asyncio.all_tasks())
+
+
+async def test_the_time_of_a_real_server():
+    """It is the real one: the server does not wait for us."""
+    place = Real(url="https://auth.example.com", api_key=None, account=ACCOUNT)
+    async with place.clock() as clock:
+        assert isinstance(clock, SystemClock)
 
 
 async def test_leaving_closes_the_client():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from random import Random
 
 import attrs
 import pytest
@@ -67,6 +68,10 @@ class Spoilt:
     spoil: object
     name: str = "a spoilt server"
 
+    def clock(self):
+        """See `Place.clock`."""
+        return Embedded().clock()
+
     @contextlib.asynccontextmanager
     async def open(self, plan, clock):
         """See `Place.open`."""
@@ -103,6 +108,19 @@ async def test_the_whole_story(play, capsys):
     # Every failed try, every rotation, and the one whose answer was lost.
     assert 2 == summary["failed"]
     assert 2 + 4 + 1 == summary["refresh_requests"]
+
+
+async def test_a_machine_that_stands_still(play, manual_clock):
+    """Stalls of ten seconds, wherever they come, cost nobody a token, and are told of."""
+    stalls = Random(1)  # noqa: S311 - when it stands still is no secret
+    summary = await play(
+        Plan(seconds=24, workers=4, pause=0.5), Embedded(), Keeping(), stalls=stalls
+    )
+
+    assert summary.ok, summary.problems
+    assert 2 == len(summary.faults)
+    assert 2 == summary.issued
+    assert summary.stalled > 100.0
 
 
 async def test_a_real_server(play, manual_clock):

@@ -103,6 +103,15 @@ def test_summary():
     ] == words.summary_lines(facts)
 
 
+@pytest.mark.parametrize("seconds, said", [(0.9, False), (4.25, True)])
+def test_a_machine_that_stood_still(seconds, said):
+    """A word is said of it, for the figures leave it out; not of a moment now and then."""
+    lines = words.summary_lines(summary(stalled=seconds))
+
+    assert said == ("           the machine stood still for 4.2 s: counted nowhere" in lines)
+    assert 4 + said == len(lines)
+
+
 def test_summary_of_a_real_server():
     """Nothing is said of what only an embedded server knows."""
     lines = words.summary_lines(summary(interrupted=True))
