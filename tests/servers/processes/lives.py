@@ -103,8 +103,6 @@ def redis_server_class() -> type:
     # Pytest has put it there for the conftest; nobody else has.
     sys.path.append(str(Path(__file__).parents[2] / "helpers"))
     path = Path(__file__).parents[1] / "redis" / "conftest.py"
-    # What it imports is pytest's to find, which is not here.
-    sys.path.append(str(Path(__file__).parents[2] / "helpers"))
     spec = importlib.util.spec_from_file_location("redis_conftest", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

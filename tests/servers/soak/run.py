@@ -309,8 +309,6 @@ def redis_in(folder: Path) -> Iterator[object]:
     # Pytest has put it there for the conftest; nobody else has.
     sys.path.append(str(HERE.parents[1] / "helpers"))
     path = HERE.parent / "redis" / "conftest.py"
-    # What it imports is pytest's to find, which is not here.
-    sys.path.append(str(HERE.parents[1] / "helpers"))
     spec = importlib.util.spec_from_file_location("redis_conftest", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
