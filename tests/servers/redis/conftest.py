@@ -45,6 +45,18 @@ def keep_ports():
             kept.close()
 
 
+def whole_answer(answers):
+    """Read one answer, in however many pieces it comes; what an end cuts off is missing."""
+    line = answers.readline()
+    kind, size = line[:1], line[1:].strip()
+    if kind == b"$":
+        # Where there is nothing the length is -1.
+        return line + (b"" if size == b"-1" else answers.read(int(size) + 2))
+    if kind == b"*":
+        return line + b"".join(whole_answer(answers) for _ in range(int(size)))
+    return line
+
+
 @attrs.define(kw_only=True)
 class RedisServer:
     """
@@ -116,12 +128,16 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
     def command(self, *words):
-        """Return the answer to one command that has a short one, as Redis writes it."""
-        with socket.create_connection(("127.0.0.1", self.port), START_TIMEOUT) as talk:
+        """Return the answer to one command, as Redis writes it."""
+        address = ("127.0.0.1", self.port)
+        with (
+            socket.create_connection(address, START_TIMEOUT) as talk,
+            talk.makefile("rb") as answers,
+        ):
             for line in (("AUTH", PASSWORD), words):
                 parts = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in line)
                 talk.sendall(f"*{len(line)}\r\n{parts}".encode())
-                answer = talk.recv(1 << 20).decode()
+                answer = whole_answer(answers).decode()
         return answer
 
     def _answers(self):
