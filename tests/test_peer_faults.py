@@ -149,7 +149,8 @@ async def test_d3_a_cancelled_caller_cancels_nobody_else(stage):
     for call in calls[::2]:
         call.cancel()
     await stage.clock.advance(1)
-    assert [client.session] * 5 == await asyncio.gather(*calls[1::2])
+    given = await asyncio.gather(*calls[1::2])
+    assert [client.session] * 5 == given
     assert all(call.cancelled() for call in calls[::2])
     assert 1 == stage.refreshes
 
