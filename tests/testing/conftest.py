@@ -88,7 +88,9 @@ async def core_call(make_key) -> AsyncIterator[Any]:
             clock = ManualClock()
             core = SuperTokensCoreServer(clock=clock, make_key=make_key, **options)
             await stack.enter_async_context(core)
-            http = await stack.enter_async_context(aiohttp.ClientSession())
+            # A connection each: one that a restart has closed may look open for a while yet.
+            connector = aiohttp.TCPConnector(force_close=True)
+            http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
             return Caller(core, clock, http, version)
 
         yield start
