@@ -269,6 +269,8 @@ class Wire:
         self.failures: list[Exception] = []
         #: What becomes of every answer.
         self.change: Callable[[Response], Response] = lambda response: response
+        #: How many requests have no answer yet.
+        self.under_way = 0
         self._real = AiohttpTransport()
 
     async def send(self, request: Request, *, timeout: float) -> Response:
@@ -276,7 +278,11 @@ class Wire:
         self.requests.append(request)
         if self.failures:
             raise self.failures.pop(0)
-        return self.change(await self._real.send(request, timeout=timeout))
+        self.under_way += 1
+        try:
+            return self.change(await self._real.send(request, timeout=timeout))
+        finally:
+            self.under_way -= 1
 
     async def aclose(self) -> None:
         """Close the real transport."""
