@@ -274,6 +274,8 @@ async def test_a_silence(proxy, server, at, seen):
 
     asking = asyncio.create_task(talk(proxy.url))
     await mishap.happened()
+    while len(server.seen) < seen:  # noqa: ASYNC110 - nobody sets an event for it
+        await asyncio.sleep(0)
     for _ in range(20):
         await asyncio.sleep(0)
 
