@@ -31,8 +31,9 @@ DUMB = {"", "dumb", "unknown"}
 def give_up_stdout() -> None:
     """Let what could not be written go: at exit Python would try once more, and complain."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
+        stdout = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stdout)
         os.close(nowhere)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import pytest
@@ -58,9 +59,11 @@ def test_an_encoding_that_lacks_a_letter(monkeypatch):
 
 
 def test_no_stdout(monkeypatch):
-    """There is nothing to give up, and that is no error."""
+    """There is nothing to give up, and that is no error; nothing is opened for it either."""
     monkeypatch.setattr(sys, "stdout", None)
-    output.give_up_stdout()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", lambda *_: pytest.fail("something was opened"))
+        output.give_up_stdout()
     output.spare_the_encoding()
 
 
