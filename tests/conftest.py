@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import count
@@ -110,11 +110,19 @@ def uvicorn_server(app: Any) -> Any:
     import uvicorn
 
     class Server(uvicorn.Server):
-        """One that ends when it is told, where uvicorn looks ten times a second."""
+        """
+        One that ends when it is told, where uvicorn looks ten times a second.
+
+        Signals stay the tests' own. A fixture ends it, in another run of the loop than the test's,
+        and what it then put back as Ctrl-C's would be the handler of the run that is over.
+        """
 
         def __init__(self, config: uvicorn.Config) -> None:
             super().__init__(config)
             self.told = asyncio.Event()
+
+        def capture_signals(self) -> AbstractContextManager[None]:
+            return nullcontext()
 
         async def main_loop(self) -> None:
             await self.on_tick(0)
