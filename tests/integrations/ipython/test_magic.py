@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -29,8 +31,10 @@ async def client():
 
 
 @pytest.fixture
-def shell(home):
+def shell(home, monkeypatch):
     """Run a shell without a terminal, and without a history in a file."""
+    # The shell puts a module of its own there, and would leave it.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     load_ipython_extension(shell)
     return shell
