@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import random
 import shutil
@@ -90,23 +89,16 @@ def place(store: str) -> Iterator[tuple[str, object]]:
         program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
         if program is None:
             raise CrewFailure("There is no redis-server here: install one, or set REDIS_SERVER.")
-        server = redis_server_class()(program=program, folder=Path(folder))
+        # Pytest has it for the conftests; nobody else has.
+        sys.path.append(str(Path(__file__).parents[2] / "helpers"))
+        from redis_server import RedisServer
+
+        server = RedisServer(program=program, folder=Path(folder))
         try:
             server.start()
             yield server.url, server
         finally:
             server.close()
-
-
-def redis_server_class() -> type:
-    """Return the class that starts Redis for the tests in the folder beside this one."""
-    # Pytest has put it there for the conftest; nobody else has.
-    sys.path.append(str(Path(__file__).parents[2] / "helpers"))
-    path = Path(__file__).parents[1] / "redis" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("redis_conftest", path)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.RedisServer
 
 
 async def sign_in(server: GoTrueServer, where: str, clock: ShiftedClock) -> None:

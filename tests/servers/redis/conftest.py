@@ -9,142 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import time
-from pathlib import Path
 
-import attrs
 import pytest
-from kept_ports import KeptPort
+from redis_server import START_TIMEOUT, RedisServer
 
 from async_auth.clock import SystemClock
 from async_auth.stores import RedisStore
 from async_auth.stores.redis import lock
 
-PASSWORD = "hush/hush@redis"
-ENCODED = "hush%2Fhush%40redis"
-#: No start took a tenth of a second here; a loaded machine may be slower.
-START_TIMEOUT = 30.0
 #: Seconds between two renewals of a lease, where a test says `often`.
 OFTEN = 0.1
-
-
-#: A node of a cluster listens on the port so far above as well.
-BUS = 10_000
-
-
-def keep_ports():
-    """Return two ports for a server: a free one, and the one that a cluster's nodes talk on."""
-    while True:
-        kept = KeptPort()
-        try:
-            return kept, KeptPort(kept.number + BUS)
-        except (OSError, OverflowError):  # somebody has that one, or there is none so high
-            kept.close()
-
-
-def whole_answer(answers):
-    """Read one answer, in however many pieces it comes; what an end cuts off is missing."""
-    line = answers.readline()
-    kind, size = line[:1], line[1:].strip()
-    if kind == b"$":
-        # Where there is nothing the length is -1.
-        return line + (b"" if size == b"-1" else answers.read(int(size) + 2))
-    if kind == b"*":
-        return line + b"".join(whole_answer(answers) for _ in range(int(size)))
-    return line
-
-
-@attrs.define(kw_only=True)
-class RedisServer:
-    """
-    One redis-server process; blocking, so call it from a thread where that matters.
-
-    Args:
-        program: What to run.
-        folder: Where its data and its log are; a restart finds them again.
-        options: More words of its command line.
-    """
-
-    program: str
-    folder: Path
-    options: tuple[str, ...] = ()
-    kept: tuple[KeptPort, KeptPort] = attrs.field(factory=keep_ports)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def port(self):
-        """Where it listens, also after a restart."""
-        return self.kept[0].number
-
-    @property
-    def url(self):
-        """Where it is, with its password."""
-        return f"redis://:{ENCODED}@127.0.0.1:{self.port}/0"
-
-    def start(self):
-        """Start it and wait until it answers."""
-        with (self.folder / "redis.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    self.program,
-                    *("--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD),
-                    *("--dir", str(self.folder), "--save", "", *self.options),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                log_text = (self.folder / "redis.log").read_text(errors="replace")
-                raise RuntimeError(f"redis-server did not start:\n{log_text[-2000:]}")
-            time.sleep(0.01)
-
-    def stop(self):
-        """Kill the process, as a crash does, and wait for it."""
-        if self.process is not None:
-            # Nobody outlives it: a stopped process would not hear anything else.
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def close(self):
-        """Stop it for good."""
-        self.stop()
-        for one in self.kept:
-            one.close()
-
-    def freeze(self):
-        """Let it answer nothing, and keep its connections."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        """Let it answer again."""
-        self.process.send_signal(signal.SIGCONT)
-
-    def command(self, *words):
-        """Return the answer to one command, as Redis writes it."""
-        address = ("127.0.0.1", self.port)
-        with (
-            socket.create_connection(address, START_TIMEOUT) as talk,
-            talk.makefile("rb") as answers,
-        ):
-            for line in (("AUTH", PASSWORD), words):
-                parts = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in line)
-                talk.sendall(f"*{len(line)}\r\n{parts}".encode())
-                answer = whole_answer(answers).decode()
-        return answer
-
-    def _answers(self):
-        try:
-            return self.command("PING").startswith("+PONG")
-        except OSError:
-            return False
 
 
 @pytest.fixture(scope="session")

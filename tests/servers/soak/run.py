@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import random
@@ -306,14 +305,12 @@ def redis_in(folder: Path) -> Iterator[object]:
     program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
     if program is None:
         raise SoakFailure("There is no redis-server here: install one, or set REDIS_SERVER.")
-    # Pytest has put it there for the conftest; nobody else has.
+    # Pytest has it for the conftests; nobody else has.
     sys.path.append(str(HERE.parents[1] / "helpers"))
-    path = HERE.parent / "redis" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("redis_conftest", path)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    from redis_server import RedisServer
+
     (folder / "redis").mkdir()
-    server = module.RedisServer(program=program, folder=folder / "redis")
+    server = RedisServer(program=program, folder=folder / "redis")
     try:
         server.start()
         yield server
