@@ -24,6 +24,10 @@ from async_auth.gotrue import GoTrueClient
 from async_auth.ports import Clock
 from async_auth.testing import GoTrueServer
 
+#: Seconds that a request to the embedded server may take. HTTP counts these by the real time, and
+#: nobody signs in twice: a machine that stands still again and again has to be waited for.
+PATIENCE = 120.0
+
 
 @attrs.frozen(kw_only=True)
 class Account:
@@ -113,7 +117,8 @@ class Embedded:
         server = GoTrueServer(jwt_expiry=plan.token_life + 0.99, clock=clock)
         email, password = "demo@example.com", secrets.token_urlsafe()
         server.create_user(email=email, password=password)
-        async with server, GoTrueClient(server.url, policy=plan.policy, clock=clock) as client:
+        policy = attrs.evolve(plan.policy, request_timeout=PATIENCE)
+        async with server, GoTrueClient(server.url, policy=policy, clock=clock) as client:
             yield Site(
                 client=client,
                 sign_in=lambda: client.sign_in_with_password(email=email, password=password),
