@@ -72,11 +72,15 @@ def programs():
     # Short, for it holds a socket; and outside of pytest's own, which nobody else may enter.
     with tempfile.TemporaryDirectory(prefix="pg") as name:
         folder = Path(name)
-        folder.chmod(0o755)
         home = folder / package.name / "pginstall18"
         shutil.copytree(package / home.name, home)
         if libraries.is_dir():  # on Linux they are beside the package
             shutil.copytree(libraries, folder / libraries.name)
+        # Whatever the umask is now, and was when the package was installed.
+        for path in (folder, *folder.rglob("*")):
+            if not path.is_symlink():
+                ours = path.stat().st_mode & 0o500
+                path.chmod(path.stat().st_mode | ours >> 3 | ours >> 6)
         yield home / "bin"
 
 
