@@ -171,7 +171,8 @@ async def test_where_there_is_no_inotify_there_are_no_notices(tmp_path, monkeypa
 async def test_a_folder_that_others_write_to_has_none(tmp_path, monkeypatch):
     """On a network file system the kernel does not see what other machines do: no notices."""
     table = tmp_path / "mountinfo"
-    table.write_text(f"22 1 0:1 / {tmp_path} rw - nfs4 files:/x rw\n")
+    point = str(tmp_path).replace(" ", r"\040")  # as the kernel writes it
+    table.write_text(f"22 1 0:1 / {point} rw - nfs4 files:/x rw\n")
     monkeypatch.setattr(mounts, "TABLE", table)
 
     assert None is notices_of(tmp_path)

@@ -160,7 +160,8 @@ def test_the_working_directory_may_change(tmp_path, monkeypatch):
 def test_a_network_folder_is_told(tmp_path, monkeypatch, caplog, mount, words):
     """A folder that other machines share works, and the log says what its locks are worth."""
     table = tmp_path / "mountinfo"
-    table.write_text(f"22 1 0:1 / {tmp_path} rw - {mount}\n")
+    point = str(tmp_path).replace(" ", r"\040")  # as the kernel writes it
+    table.write_text(f"22 1 0:1 / {point} rw - {mount}\n")
     monkeypatch.setattr(mounts, "TABLE", table)
     prepare_folder(tmp_path / "sessions")
 
