@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import attrs
 from kept_ports import KeptPort
+from starting import wait_for_start
 
 PASSWORD = "hush/hush@redis"
 ENCODED = "hush%2Fhush%40redis"
@@ -17,6 +19,11 @@ ENCODED = "hush%2Fhush%40redis"
 START_TIMEOUT = 30.0
 #: A node of a cluster listens on the port so far above as well.
 BUS = 10_000
+
+
+def find_program():
+    """Return where redis-server is: what `REDIS_SERVER` says, or on the path; None if nowhere."""
+    return os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
 
 
 def keep_ports():
@@ -81,13 +88,12 @@ class RedisServer:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                log_text = (self.folder / "redis.log").read_text(errors="replace")
-                raise RuntimeError(f"redis-server did not start:\n{log_text[-2000:]}")
-            time.sleep(0.01)
+        try:
+            path = self.folder / "redis.log"
+            wait_for_start(self.process, self._answers, log=path, patience=START_TIMEOUT)
+        except RuntimeError:
+            self.stop()
+            raise
 
     def stop(self):
         """Kill the process, as a crash does, and wait for it."""

@@ -6,8 +6,6 @@ The server is `@supabase/lite`, run by the Node of the PyPI package `nodejs-whee
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import http.client
 import os
 import secrets
@@ -24,8 +22,8 @@ import attrs
 import pytest
 from aiohttp import web
 from kept_ports import KeptPort
-
-from async_auth.clock import SystemClock
+from shifted_clock import ShiftedClock
+from starting import wait_for_start
 
 #: So long that no token expires because the machine stands still: it does on the client's clock.
 JWT_EXPIRY = 3600
@@ -118,13 +116,12 @@ class SupabaseLite:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                log_text = (self.folder / "lite.log").read_text(errors="replace")
-                raise RuntimeError(f"@supabase/lite did not start:\n{log_text[-2000:]}")
-            time.sleep(0.05)
+        try:
+            path = self.folder / "lite.log"
+            wait_for_start(self.process, self._answers, log=path, patience=START_TIMEOUT)
+        except RuntimeError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End the process, by its id only, and wait for it."""
@@ -193,39 +190,10 @@ class CountingProxy:
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
 
 
-class JumpingClock(SystemClock):
-    """A client's clock: it runs as the system's does, and is ahead by what a test lets pass at once."""
-
-    def __init__(self):
-        self.ahead = 0.0
-        self._jumped = asyncio.Event()
-
-    def now(self):
-        """Return the unix time."""
-        return super().now() + self.ahead
-
-    def monotonic(self):
-        """Return a time that never goes back."""
-        return super().monotonic() + self.ahead
-
-    async def sleep(self, seconds):
-        """Wait, or return early if the clock jumps meanwhile."""
-        jumped = self._jumped
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await jumped.wait()
-
-    def jump(self, seconds):
-        """Let so much time pass, and wake everyone who sleeps."""
-        self.ahead += seconds
-        jumped, self._jumped = self._jumped, asyncio.Event()
-        jumped.set()
-
-
 @pytest.fixture
 async def clock():
-    """Give such a clock."""
-    return JumpingClock()
+    """Give the client's clock: it jumps at the test's word."""
+    return ShiftedClock()
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ async def test_an_answer_that_may_be_lost_is_asked_for_again(
     refreshing = asyncio.create_task(client.refresh_session())
     await mishap.happened()
     if method == "hang":
-        clock.jump(PATIENCE)
+        clock.advance(PATIENCE)
     refreshed = await refreshing
 
     assert (1, 2) == (mishap.count, refreshed.session.generation)
@@ -102,10 +102,10 @@ async def test_a_server_that_falls_silent_for_a_while(connect, proxy, clock):
         before = client.session
         silence = proxy.hang("request", path=REFRESH, times=None)
         # Due, and good for five minutes.
-        clock.jump(before.lifetime - 300)
+        clock.advance(before.lifetime - 300)
         for count in (1, 2):
             await silence.happened(count)
-            clock.jump(PATIENCE)
+            clock.advance(PATIENCE)
         failed = await events.wait_for(RefreshFailed)
         assert isinstance(failed.error, NetworkError)
         proxy.clear()

@@ -92,9 +92,9 @@ async def test_three_background_refreshes_in_a_row(
         lives = [session]
         for _ in range(3):
             # Half its life it is left alone.
-            clock.jump(supabase_lite.jwt_expiry / 2)
+            clock.advance(supabase_lite.jwt_expiry / 2)
             await client.get_user()
-            clock.jump(supabase_lite.jwt_expiry / 2 - MARGIN / 2)
+            clock.advance(supabase_lite.jwt_expiry / 2 - MARGIN / 2)
             event = await next_of(stream, TokenRefreshed)
             lives.append(event.session)
 
@@ -114,7 +114,7 @@ async def test_a_hundred_get_session_at_expiry_are_one_refresh(
     """A herd on an expired session costs the server one request and gets one answer."""
     client = await connect(counting_proxy.url, auto_refresh=False)
     old = (await client.sign_up(**account)).session
-    clock.jump(old.lifetime)
+    clock.advance(old.lifetime)
     assert Status.EXPIRED is client.status
 
     sessions = await asyncio.gather(*(client.get_session() for _ in range(100)))
@@ -146,7 +146,7 @@ async def test_set_session_with_an_expired_token_refreshes(
     """An expired pair is exchanged by one refresh; no `GET /user` is needed."""
     donor = await connect(auto_refresh=False)
     session = (await donor.sign_up(**account)).session
-    clock.jump(supabase_lite.jwt_expiry)
+    clock.advance(supabase_lite.jwt_expiry)
     client = await connect(counting_proxy.url, auto_refresh=False)
 
     response = await client.set_session(session.access_token, session.refresh_token)
@@ -187,7 +187,7 @@ async def test_a_restart_in_mid_life_signs_nobody_out(connect, account, supabase
     async with client.events() as stream:
         signed_up = await client.sign_up(**account)
         await asyncio.to_thread(supabase_lite.stop)
-        clock.jump(supabase_lite.jwt_expiry - MARGIN / 2)
+        clock.advance(supabase_lite.jwt_expiry - MARGIN / 2)
         failed = await next_of(stream, RefreshFailed)
         assert isinstance(failed.error, NetworkError)
 
@@ -222,7 +222,7 @@ async def test_sign_out_after_expiry_is_told_with_a_fresh_token(
     """An expired session is refreshed once, so that the server accepts the farewell."""
     client = await connect(counting_proxy.url, auto_refresh=False)
     session = (await client.sign_up(**account)).session
-    clock.jump(session.lifetime)
+    clock.advance(session.lifetime)
 
     await client.sign_out()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from kept_ports import KeptPort
 
 from async_auth.core import jwt
 from async_auth.testing.gotrue.tokens import make_key
@@ -116,7 +116,6 @@ def hosts(serve, signing_keys):
 @pytest.fixture
 def away() -> Iterator[str]:
     """Give the URL of a host that is not there, and does not come while the test runs."""
-    with socket.socket() as nobody:
-        # Bound and not listened on: whoever asks for any port is given another.
-        nobody.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    # Not the fixture's port: on that one a core listens.
+    with KeptPort() as kept:
+        yield f"http://127.0.0.1:{kept.number}"

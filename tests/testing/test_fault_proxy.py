@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import socket
 
 import aiohttp
 import pytest
@@ -199,15 +198,11 @@ async def test_refusing_and_accepting(proxy, http):
     assert url == proxy.url
 
 
-async def test_a_server_that_is_away_is_a_reset(http):
+async def test_a_server_that_is_away_is_a_reset(http, kept_port):
     """The connection comes about, and ends."""
-    with socket.socket() as nobody:
-        # Bound and not listened on: whoever wants a free port gets another.
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        async with FaultProxy(url) as proxy:
-            with pytest.raises(aiohttp.ClientOSError):
-                await ask(http, proxy.url)
+    async with FaultProxy(f"http://127.0.0.1:{kept_port}") as proxy:
+        with pytest.raises(aiohttp.ClientOSError):
+            await ask(http, proxy.url)
 
 
 async def test_what_follows_the_last_chunk_passes(before):

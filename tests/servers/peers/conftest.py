@@ -10,36 +10,12 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
+from held_clock import HeldClock
 
-from async_auth.clock import SystemClock
 from async_auth.testing import FaultProxy, GoTrueServer
 
 REFRESH = "/token?grant_type=refresh_token"
 ACCOUNT = {"email": "ada@example.com", "password": "correct-horse-1"}
-
-
-class Ahead(SystemClock):
-    """A server's clock that is wrong, and on which a delay lasts until a test has seen enough."""
-
-    def __init__(self, seconds):
-        self.seconds = seconds
-        self._over = asyncio.Event()
-
-    def now(self):
-        """Return the time there."""
-        return super().now() + self.seconds
-
-    def monotonic(self):
-        """Return a time at which every delay is over, or that does not go on."""
-        return float("inf") if self._over.is_set() else 0.0
-
-    async def sleep(self, seconds):
-        """Wait for `release()`."""
-        await self._over.wait()
-
-    def release(self):
-        """Let whatever is delayed go on."""
-        self._over.set()
 
 
 class Stage:
@@ -66,7 +42,7 @@ async def set_stage():
 
         async def start(*, ahead=0.0, **options):
             options = {"reuse_interval": 0, "parent_rule": False, **options}
-            server = GoTrueServer(clock=Ahead(ahead), **options)
+            server = GoTrueServer(clock=HeldClock(ahead), **options)
             await exits.enter_async_context(server)
             user_id = server.create_user(**ACCOUNT)
             proxy = await exits.enter_async_context(FaultProxy(server.url))

@@ -11,11 +11,11 @@ import asyncio
 import json
 import signal
 import sys
+from pathlib import Path
 
 import attrs
 from crew import CrewFailure
 from figures import MOMENTS, RULES, Figures, Plan
-from lives import run
 
 
 def parse(arguments: list[str]) -> Plan:
@@ -42,6 +42,8 @@ def parse(arguments: list[str]) -> Plan:
 
 async def run_until_told(plan: Plan) -> Figures:
     """Run, and end in good order at a SIGTERM: processes that were stopped do not end by themselves."""
+    from lives import run
+
     task = asyncio.current_task()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await run(plan)
@@ -50,6 +52,8 @@ async def run_until_told(plan: Plan) -> Figures:
 def main() -> int:
     """Run what the command line asks for."""
     plan = parse(sys.argv[1:])
+    # Pytest has it for the tests; nobody else has.
+    sys.path.append(str(Path(__file__).parents[2] / "helpers"))
     try:
         figures = asyncio.run(run_until_told(plan))
     except asyncio.CancelledError:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
-import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ from pathlib import Path
 import attrs
 from crew import PATIENCE, Crew, CrewFailure, Member
 from figures import RULES, STAGED, Figures, Plan
+from redis_server import RedisServer, find_program
 from shifted_clock import ShiftedClock
 
 from async_auth.gotrue import GoTrueClient
@@ -86,13 +84,9 @@ def place(store: str) -> Iterator[tuple[str, object]]:
         if store == "files":
             yield folder, None
             return
-        program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+        program = find_program()
         if program is None:
             raise CrewFailure("There is no redis-server here: install one, or set REDIS_SERVER.")
-        # Pytest has it for the conftests; nobody else has.
-        sys.path.append(str(Path(__file__).parents[2] / "helpers"))
-        from redis_server import RedisServer
-
         server = RedisServer(program=program, folder=Path(folder))
         try:
             server.start()

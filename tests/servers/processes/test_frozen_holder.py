@@ -11,10 +11,10 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from shifted_clock import ShiftedClock
 
 from async_auth import LockTimeout, RefreshPolicy
 from async_auth.gotrue import GoTrueClient
@@ -25,24 +25,6 @@ LIFE = 3600
 REFRESH = "/token?grant_type=refresh_token"
 #: Seconds for what takes milliseconds; a loaded machine is slower.
 PATIENCE = 60.0
-
-
-class Ahead:
-    """The system's clock, some seconds ahead."""
-
-    ahead = 0.0
-
-    def now(self):
-        """Return the unix time."""
-        return time.time() + self.ahead
-
-    def monotonic(self):
-        """Return a time that never goes back."""
-        return time.monotonic() + self.ahead
-
-    async def sleep(self, seconds):
-        """Wait."""
-        await asyncio.sleep(seconds)
 
 
 @pytest.fixture
@@ -94,7 +76,7 @@ async def hear(worker):
 
 async def test_a_frozen_holder_of_files_holds_up_refreshes_only(server, start_worker, tmp_path):
     """While its token is good it is handed out; then LockTimeout says to wait; nobody is lost."""
-    clock, store = Ahead(), FileStore(tmp_path / "sessions")
+    clock, store = ShiftedClock(), FileStore(tmp_path / "sessions")
     # With the patience of every day, in which a loaded machine comes to a free lock.
     patient = RefreshPolicy(request_timeout=PATIENCE)
     async with GoTrueClient(server.url, store=store, policy=patient, auto_refresh=False) as first:

@@ -7,13 +7,11 @@ taken. Where there is none these tests fail: they are never skipped.
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 
 import pytest
-from redis_server import START_TIMEOUT, RedisServer
+from held_clock import HeldClock
+from redis_server import START_TIMEOUT, RedisServer, find_program
 
-from async_auth.clock import SystemClock
 from async_auth.stores import RedisStore
 from async_auth.stores.redis import lock
 
@@ -24,7 +22,7 @@ OFTEN = 0.1
 @pytest.fixture(scope="session")
 def redis_program():
     """The redis-server of this machine."""
-    program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+    program = find_program()
     if program is None:
         pytest.fail("there is no redis-server here: run `nox -s servers`, or install one")
     return program
@@ -139,25 +137,6 @@ def renewed(redis_server):
                     await asyncio.sleep(0.01)
 
     return renewed
-
-
-class HeldClock(SystemClock):
-    """A server's clock: what is delayed goes on when the test says so, and not before."""
-
-    def __init__(self):
-        self._over = asyncio.Event()
-
-    def monotonic(self):
-        """Return a time at which every delay is over, or that does not go on."""
-        return float("inf") if self._over.is_set() else 0.0
-
-    async def sleep(self, seconds):
-        """Wait for `release()`."""
-        await self._over.wait()
-
-    def release(self):
-        """Let whatever is delayed go on."""
-        self._over.set()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 from contextlib import AsyncExitStack
 
 import pytest
+from shifted_clock import ShiftedClock
 
 from async_auth import (
     AuthSessionMissing,
@@ -17,7 +18,6 @@ from async_auth import (
     StoreFailed,
     TokenRefreshed,
 )
-from async_auth.clock import SystemClock
 from async_auth.gotrue import GoTrueClient
 from async_auth.testing import GoTrueServer
 
@@ -50,24 +50,10 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-class Ahead(SystemClock):
-    """The clients' clock, which a test may put ahead: a token is over then, and the next is new."""
-
-    ahead = 0.0
-
-    def now(self):
-        """Return the time there."""
-        return super().now() + self.ahead
-
-    def monotonic(self):
-        """Return a time that never goes back."""
-        return super().monotonic() + self.ahead
-
-
 @pytest.fixture
-def clock():
-    """Give it."""
-    return Ahead()
+async def clock():
+    """Give the clients' clock: put ahead, a token is over, and the next is new."""
+    return ShiftedClock()
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -302,13 +300,13 @@ def show(at: float, residents: list[Resident], redis: Sample) -> None:
 @contextlib.contextmanager
 def redis_in(folder: Path) -> Iterator[object]:
     """Run a Redis: with the class that starts it for the tests in the folder beside this one."""
-    program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
-    if program is None:
-        raise SoakFailure("There is no redis-server here: install one, or set REDIS_SERVER.")
     # Pytest has it for the conftests; nobody else has.
     sys.path.append(str(HERE.parents[1] / "helpers"))
-    from redis_server import RedisServer
+    from redis_server import RedisServer, find_program
 
+    program = find_program()
+    if program is None:
+        raise SoakFailure("There is no redis-server here: install one, or set REDIS_SERVER.")
     (folder / "redis").mkdir()
     server = RedisServer(program=program, folder=folder / "redis")
     try:

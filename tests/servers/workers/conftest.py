@@ -10,12 +10,9 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from http import HTTPStatus
@@ -26,6 +23,7 @@ import aiohttp
 import attrs
 import pytest
 from kept_ports import KeptPort
+from redis_server import RedisServer, find_program
 
 from async_auth.testing import GoTrueServer
 
@@ -204,30 +202,15 @@ async def deploy(auth_server, user_id, tmp_path):
 @pytest.fixture
 def redis_url(tmp_path):
     """Start a Redis of its own that keeps nothing, and return where it is."""
-    program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+    program = find_program()
     if program is None:
         pytest.fail("there is no redis-server here: run `nox -s servers`, or install one")
-    with KeptPort() as kept:
-        port = kept.number
-        arguments = ("--port", str(port), "--bind", "127.0.0.1", "--save", "")
-        process = subprocess.Popen(
-            [program, *arguments], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        while not answers(port):
-            assert process.poll() is None
-            time.sleep(0.01)
-        yield f"redis://127.0.0.1:{port}/0"
-        process.kill()
-        process.wait()
-
-
-def answers(port):
-    """Say whether somebody listens there."""
+    server = RedisServer(program=program, folder=tmp_path)
     try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
-        return False
-    return True
+        server.start()
+        yield server.url
+    finally:
+        server.close()
 
 
 @pytest.fixture

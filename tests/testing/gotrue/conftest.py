@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import secrets
 from collections.abc import AsyncIterator, Mapping
-from itertools import count
 from typing import Any
 
 import aiohttp
@@ -94,13 +92,6 @@ class Client:
         return await self.post(
             "/token?grant_type=pkce", auth_code=code, code_verifier=verifier or self.verifier
         )
-
-
-@pytest.fixture
-def known_codes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the codes of messages be 271828, 271829 and so on, where no two of them may be equal."""
-    numbers = count(271_828)
-    monkeypatch.setattr(secrets, "randbelow", lambda _: next(numbers))
 
 
 @pytest.fixture
